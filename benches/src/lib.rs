@@ -1,0 +1,1 @@
+//! Drives the whole from outside.

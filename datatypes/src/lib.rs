@@ -1,0 +1,7 @@
+//! Values, encodings, the keyspace and the RESP grammar.
+//!
+//! This crate knows nobody: no clock, no dice, no I/O. Time and randomness are arguments, so that every
+//! structure can be tested against a model from a seed. `unsafe` lives in `raw` only.
+
+pub mod blob;
+pub mod raw;

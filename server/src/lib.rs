@@ -1,0 +1,1 @@
+//! The server: everything between a socket and the keyspace.
