@@ -4,18 +4,20 @@
 //! post 20 ns. The wake-up itself (an eventfd) is the caller's; nothing in here blocks.
 //!
 //! ```text
-//!              1 before_sleep                    RUN       the owner is awake and will come here before it sleeps
-//!         RUN ───────────────▶ SLEEP             SLEEP     it blocks, or is about to: who posts has to wake it
-//!          ▲ ◀─────────────── │                  NOTIFIED  there is mail that the owner has not been told of
-//!          │      2 awake     │ 3 post (wake it)
-//!  2 awake │                  ▼
-//!          └────────────── NOTIFIED              RUN ── 3 post (no wake-up) ──▶ NOTIFIED
+//!           1 before sleep                   RUN       the owner is awake and will look here before it sleeps
+//!     RUN ────────────────▶ SLEEP            SLEEP     it blocks, or is about to: who posts has to wake it
+//!     │ ▲ ◀────────────────   │              NOTIFIED  there is mail that the owner does not know of
+//!     │ │       2 take        │
+//!     │ └──────── 2 take ───┐ │
+//!     └────── 3 post ─────▶ NOTIFIED ◀─┐
+//!                                │     │
+//!                                └─────┘ 3 post
 //! ```
 //!
-//! 1. `before_sleep` succeeds from RUN only: after a post the owner cannot fall asleep before it took the mail.
-//! 2. `awake` comes *before* `take`. Mail appended after it finds RUN, leaves NOTIFIED behind and is thus seen at
-//!    the next turn at the latest; if the mail were taken first, a post in between would be forgotten.
-//! 3. `post` appends first, notifies second. Of two posters only the one that replaces SLEEP wakes the owner.
+//! 1. *before sleep* succeeds from RUN only: after a post the owner does not fall asleep before it took the mail.
+//! 2. *take* goes to RUN first and fetches the mail second. What is appended later leaves NOTIFIED behind and is
+//!    fetched next time. The other way round, a post between the two would be forgotten.
+//! 3. *post* appends first and notifies second. Of two posters only the one that replaces SLEEP wakes the owner.
 //!
 //! The word decides by read-modify-writes alone and the mail travels under the mutex, so no fence is needed. A box
 //! grows with what is posted: it is bounded by its senders, of whom each connection has one task under way at most.
@@ -65,8 +67,7 @@ impl<M> Mailbox<M> {
         self.state.swap(NOTIFIED, Ordering::AcqRel) == SLEEP
     }
 
-    /// Owner only. `true`: it may block in its poll now. `false`: there is mail, it may poll without blocking only.
-    /// Either way `awake` has to follow the poll.
+    /// Owner only, before its poll. `true`: it may block. `false`: there is mail, blocking would miss it.
     #[must_use = "false means that blocking would miss mail"]
     pub fn before_sleep(&self) -> bool {
         self.state
@@ -74,14 +75,15 @@ impl<M> Mailbox<M> {
             .is_ok()
     }
 
-    /// Owner only, after its poll and before `take`. `true`: there is mail to take.
-    #[must_use = "true means that there is mail to take"]
-    pub fn awake(&self) -> bool {
-        self.state.swap(RUN, Ordering::AcqRel) == NOTIFIED
+    /// Owner only, after its poll, whatever ended that: it is awake, and all mail moves to the end of `into`, in the
+    /// order in which it was posted. Costs one swap if there is none.
+    pub fn take(&self, into: &mut Vec<M>) {
+        if self.state.swap(RUN, Ordering::AcqRel) == NOTIFIED {
+            self.fetch(into);
+        }
     }
 
-    /// Owner only: moves all mail to the end of `into`, in the order in which it was posted.
-    pub fn take(&self, into: &mut Vec<M>) {
+    fn fetch(&self, into: &mut Vec<M>) {
         let mut mail = self.mail.lock().expect(NO_PANIC);
         if into.is_empty() {
             mem::swap(&mut *mail, into);
