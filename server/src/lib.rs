@@ -1,1 +1,4 @@
 //! The server: everything between a socket and the keyspace.
+
+pub mod call;
+pub mod command;
