@@ -6,4 +6,6 @@
 pub mod blob;
 pub mod expiry;
 pub mod integer;
+pub mod numbers;
 pub mod raw;
+pub mod resp;
