@@ -85,7 +85,7 @@ pub fn format_double(value: f64) -> DoubleText {
         } else {
             b"0"
         });
-    } else if value.abs() <= INTEGER_MAX && value.trunc() == value {
+    } else if value.abs() <= INTEGER_MAX && value as i64 as f64 == value {
         text.push(itoa::Buffer::new().format(value as i64).as_bytes());
     } else {
         format_finite(value, &mut text);
@@ -94,11 +94,30 @@ pub fn format_double(value: f64) -> DoubleText {
 }
 
 fn format_finite(value: f64, text: &mut DoubleText) {
-    if value < 0.0 {
-        text.push(b"-");
-    }
     let mut buffer = zmij::Buffer::new();
-    let shortest = Shortest::of(buffer.format_finite(value.abs()).as_bytes());
+    let printed = buffer.format_finite(value).as_bytes();
+    if is_plain(value.abs(), printed) {
+        text.push(printed);
+    } else {
+        let unsigned = printed.strip_prefix(b"-").unwrap_or(printed);
+        text.push(&printed[..printed.len() - unsigned.len()]);
+        arrange(&Shortest::of(unsigned), text);
+    }
+}
+
+/// Whether zmij printed digits and a point where Redis does too; nearly every score is such a one.
+fn is_plain(magnitude: f64, printed: &[u8]) -> bool {
+    let places = printed
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let has_point = printed.len() > places && printed[printed.len() - places - 1] == b'.';
+    has_point && (places <= 6 || (1e-3..1e4).contains(&magnitude))
+}
+
+/// Writes digits and their power of ten in the one of three forms that [`format_double`] tells.
+fn arrange(shortest: &Shortest, text: &mut DoubleText) {
     let digits = shortest.digits();
     let count = digits.len() as i32;
     let power = shortest.power;

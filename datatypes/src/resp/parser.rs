@@ -402,15 +402,20 @@ fn number_line(text: &[u8]) -> Option<(usize, &[u8])> {
     }
 }
 
-/// [`number_line`] for three digits and more.
+/// [`number_line`] for three digits and more, up to 18: nothing longer can be the length of what is there.
 fn long_number_line(text: &[u8]) -> Option<(usize, &[u8])> {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (number, rest) = text.split_at_checked(digits)?;
-    let [b'\r', b'\n', rest @ ..] = rest else {
+    let [b'1'..=b'9', ..] = text else {
         return None;
     };
-    let value = parse_i64(number)?;
-    Some((usize::try_from(value).ok()?, rest))
+    let mut value = 0_usize;
+    for (at, byte) in text.iter().enumerate().take(19) {
+        match byte {
+            b'0'..=b'9' => value = value.wrapping_mul(10).wrapping_add(digit(*byte)),
+            b'\r' => return Some((value, text.get(at..)?.strip_prefix(b"\r\n")?)),
+            _ => return None,
+        }
+    }
+    None
 }
 
 #[inline]
