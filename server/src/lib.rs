@@ -2,5 +2,7 @@
 
 pub mod call;
 pub mod command;
+pub mod config;
 pub mod os;
 pub mod shards;
+pub mod version;

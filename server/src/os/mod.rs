@@ -3,4 +3,5 @@
 
 pub mod cell;
 pub mod cell_set;
+pub mod files;
 pub(crate) mod sync;
