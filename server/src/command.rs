@@ -39,8 +39,9 @@ pub mod row {
     pub use super::keys::{
         ACCESS, DELETE, INCOMPLETE, INSERT, NOT_KEY, OW, RM, RO, RW, UPDATE, VARIABLE_FLAGS,
     };
+    pub use super::keys::{KeyAt, Unclear};
     pub use super::keys::{counted_keys, key, key_after, keys_from, unknown_keys};
-    pub use super::{Command, Group, Reach, Route, acl, deprecated, flag::*};
+    pub use super::{Command, Group, Reach, Route, acl, deprecated, flag, flag::*};
     pub use crate::command;
 }
 
@@ -69,7 +70,7 @@ pub struct Command {
     pub since: &'static str,
     pub complexity: &'static str,
     pub summary: &'static str,
-    /// The arguments, in the notation of [`syntax`](crate::command).
+    /// The arguments, in the notation of [`syntax`](crate::command::syntax).
     pub syntax: &'static str,
     /// (version, what it changed), oldest first.
     pub history: &'static [(&'static str, &'static str)],
@@ -216,18 +217,16 @@ pub mod flag {
         FAST = 12 "fast",
         /// Allowed before AUTH.
         NO_AUTH = 13 "no_auth",
-        /// Not a write, yet may have effects to replicate.
-        MAY_REPLICATE = 14 "may_replicate",
         /// A call without any key is fine.
-        NO_MANDATORY_KEYS = 15 "no_mandatory_keys",
+        NO_MANDATORY_KEYS = 14 "no_mandatory_keys",
         /// Refused while loading asynchronously even if LOADING is set.
-        NO_ASYNC_LOADING = 16 "no_async_loading",
+        NO_ASYNC_LOADING = 15 "no_async_loading",
         /// Refused inside MULTI.
-        NO_MULTI = 17 "no_multi",
+        NO_MULTI = 16 "no_multi",
         /// Derived from the key specs, see [`Command::flag_names`](super::Command::flag_names); not for rows.
-        MOVABLE_KEYS = 18 "movablekeys",
+        MOVABLE_KEYS = 17 "movablekeys",
         /// Allowed while a script runs longer than `busy-reply-threshold`.
-        ALLOW_BUSY = 19 "allow_busy",
+        ALLOW_BUSY = 18 "allow_busy",
     }
 
     // What COMMAND INFO does not list.
@@ -235,8 +234,10 @@ pub mod flag {
     pub const PROTECTED: Flags = 1 << 32;
     /// Looks at keys that its arguments do not name.
     pub const TOUCHES_ARBITRARY_KEYS: Flags = 1 << 33;
+    /// Not a write, yet may have effects to replicate.
+    pub const MAY_REPLICATE: Flags = 1 << 34;
     /// Spoken between servers only; COMMAND DOCS says `syscmd`.
-    pub const SYSCMD: Flags = 1 << 34;
+    pub const SYSCMD: Flags = 1 << 35;
 }
 use flag::*;
 

@@ -269,9 +269,6 @@ fn keys_of_spec(spec: &KeySpec, args: Args<'_>) -> Result<Run, Unclear> {
     let Some(begin) = begin else {
         return Ok(Run::EMPTY);
     };
-    if begin >= args.len() {
-        return Err(Unclear);
-    }
     let (index, left, step) = match spec.find {
         Find::Range { last, step, limit } => {
             let end = end_of_range(args.len(), begin, last, limit)?;
@@ -302,7 +299,7 @@ fn keys_of_spec(spec: &KeySpec, args: Args<'_>) -> Result<Run, Unclear> {
     })
 }
 
-/// The index after the last key of a range: `begin < end ≤ len`.
+/// The index after the last key of a range: `begin ≤ end ≤ len`. Only a range up to the last argument may be empty.
 fn end_of_range(len: usize, begin: usize, last: i8, limit: u8) -> Result<usize, Unclear> {
     let back = usize::from(last.unsigned_abs());
     let end = match (last, limit) {
