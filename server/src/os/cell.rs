@@ -296,6 +296,16 @@ impl<D, T> Access<'_, D, T> {
         self.set
     }
 
+    /// The same access for a shorter time.
+    #[inline]
+    pub fn reborrow(&mut self) -> Access<'_, D, T> {
+        Access {
+            cells: self.cells,
+            set: self.set,
+            data: PhantomData,
+        }
+    }
+
     /// The data of cell `i`, which must be held.
     #[inline]
     pub fn data(&mut self, i: usize) -> &mut D {
