@@ -4,5 +4,6 @@
 //! structure can be tested against a model from a seed. `unsafe` lives in `raw` only.
 
 pub mod blob;
+pub mod expiry;
 pub mod integer;
 pub mod raw;
