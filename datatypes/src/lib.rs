@@ -5,11 +5,8 @@
 
 pub mod access;
 pub mod blob;
-pub mod db;
 pub mod expiry;
-pub mod hash;
 pub mod integer;
-pub mod numbers;
 pub mod raw;
 pub mod resp;
 pub mod slot;

@@ -3,5 +3,3 @@
 #![allow(unsafe_code)]
 
 pub mod entry;
-pub mod prefetch;
-pub mod table;
