@@ -4,4 +4,5 @@
 //! structure can be tested against a model from a seed. `unsafe` lives in `raw` only.
 
 pub mod blob;
+pub mod hash;
 pub mod raw;
