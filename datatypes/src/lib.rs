@@ -5,8 +5,7 @@
 
 pub mod access;
 pub mod blob;
-pub mod expiry;
-pub mod integer;
+pub mod hash;
 pub mod raw;
 pub mod resp;
 pub mod slot;
