@@ -4,6 +4,7 @@
 //! structure can be tested against a model from a seed. `unsafe` lives in `raw` only.
 
 pub mod blob;
+pub mod glob;
 pub mod numbers;
 pub mod raw;
 pub mod resp;
