@@ -5,6 +5,8 @@
 
 pub mod blob;
 pub mod glob;
+pub mod lcs;
 pub mod numbers;
 pub mod raw;
 pub mod resp;
+pub mod slot;
