@@ -5,7 +5,9 @@
 
 pub mod access;
 pub mod blob;
-pub mod hash;
+pub mod glob;
+pub mod lcs;
+pub mod numbers;
 pub mod raw;
 pub mod resp;
 pub mod slot;
