@@ -2,6 +2,8 @@
 
 use super::*;
 
+use ostraka_server::config::value::{Kind, Value};
+
 /// `directives.tsv` holds what stock servers answer to CONFIG GET: Redis 7.0.15, Redis 8, Valkey 9.
 fn stock() -> Vec<(String, [Option<String>; 3])> {
     let text = include_str!("directives.tsv");
@@ -96,6 +98,34 @@ fn every_row_is_consistent() {
             "{}: nothing built is hidden",
             row.name
         );
+    }
+}
+
+#[test]
+fn both_ends_of_every_range_fit_their_field() {
+    for row in table::rows() {
+        let (min, max) = match row.kind {
+            Kind::Integer { min, max } | Kind::Memory { min, max } => (min, max),
+            _ => continue,
+        };
+        for end in [min, max] {
+            if row
+                .kind
+                .parse(
+                    &[end.to_string().as_bytes()],
+                    &Value::Text(Vec::new()),
+                    false,
+                )
+                .is_ok()
+            {
+                assert_eq!(
+                    one(&store(&format!("{} {end}", row.name)), row.name),
+                    end.to_string()
+                );
+            } else {
+                assert!(end > i64::MAX.into(), "{}: {end} is refused", row.name);
+            }
+        }
     }
 }
 
