@@ -199,7 +199,7 @@ impl Row {
                     .parse(&[text.as_bytes()], &self.kind.blank(), false);
                 parsed.unwrap_or_else(|reason: Reason| panic!("default of {}: {reason}", self.name))
             }
-            Initial::Cores => Value::Integer(machine.cores.into()),
+            Initial::Cores => Value::Integer(machine.cores.clamp(1, MAX_SHARDS).into()),
             Initial::WorkingDirectory => Value::Text(machine.directory.clone()),
         }
     }
@@ -212,7 +212,7 @@ impl Row {
 /// What the defaults need to know about the place where the server starts.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// Cores this process may use, at most `MAX_SHARDS`.
+    /// Cores this process may use.
     pub cores: u16,
     /// Absolute path of the working directory.
     pub directory: Vec<u8>,
