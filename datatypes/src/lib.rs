@@ -5,7 +5,11 @@
 
 pub mod access;
 pub mod blob;
+pub mod db;
+pub mod expiry;
 pub mod glob;
+pub mod hash;
+pub mod integer;
 pub mod lcs;
 pub mod numbers;
 pub mod raw;

@@ -2,5 +2,6 @@
 //! Every type here has a safe twin or a model in its tests, and valgrind runs over those tests.
 #![allow(unsafe_code)]
 
+pub mod entry;
 pub mod prefetch;
 pub mod table;
