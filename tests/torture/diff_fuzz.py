@@ -17,7 +17,7 @@ import time
 
 import diff_commands
 import diff_other_types
-from tlib import Closed, Conn, RespError, Server, Timeout, base_args, enc, finish
+from tlib import Closed, RespError, Server, Timeout, base_args, enc, finish
 
 DATABASES = 4
 MAX_BATCH_BYTES = 256 * 1024
@@ -37,7 +37,7 @@ class Peer:
 
     def __init__(self, template, opts):
         self.server = Server(template, opts).start()
-        self.c = Conn(self.server.host, self.server.port, 20)
+        self.c = self.server.conn(20)
 
     def exchange(self, data, count):
         """Send everything while reading, so that neither side can block the other -> raw replies."""

@@ -15,7 +15,7 @@ import time
 
 import linz_model
 from linz_model import Op
-from tlib import Closed, Conn, RespError, Timeout, base_args, enc, finish, server_of
+from tlib import Closed, RespError, Timeout, base_args, enc, finish, server_of
 
 LUA = ("local o={} for i=1,#KEYS do o[i]=redis.call('GET',KEYS[i]) end "
        "for i=1,#KEYS do redis.call('SET',KEYS[i],ARGV[1]) end return o")
@@ -139,7 +139,7 @@ class Client(threading.Thread):
 
     def run(self):
         try:
-            c = Conn(self.target.host, self.target.port, 20)
+            c = self.target.conn(20)
             self.barrier.wait(30)
             left = self.args.ops
             while left > 0:

@@ -200,15 +200,41 @@ def free_port():
         return s.getsockname()[1]
 
 
-class Server:
+class Target:
+    """A server at an address."""
+
+    host, port, p = "127.0.0.1", None, None
+
+    def conn(self, timeout=5.0, rcvbuf=None):
+        return Conn(self.host, self.port, timeout, rcvbuf)
+
+    def pid(self):
+        """Its process, so that memory and descriptors can be watched; None if it is not on this machine."""
+        if self.p:
+            return self.p.pid
+        c = self.conn()
+        found = int(info(c, "server").get("process_id", 0))
+        c.close()
+        return found if found and os.path.exists("/proc/%d" % found) else None
+
+    def alive(self):
+        return True
+
+    def cleanup(self):
+        pass
+
+    def tail(self, n=600):
+        return ""
+
+
+class Server(Target):
     """A server process that this script owns."""
 
     def __init__(self, template, opts="", rlimits=(), ready_timeout=30):
         self.template, self.opts, self.rlimits, self.ready_timeout = template, opts, rlimits, ready_timeout
         self.dir = tempfile.mkdtemp(prefix="torture-")
         self.logpath = os.path.join(self.dir, "log")
-        self.host, self.port = "127.0.0.1", free_port()
-        self.p = None
+        self.port = free_port()
 
     def cmdline(self):
         line = self.template if "{opts}" in self.template else self.template + " {opts}"
@@ -233,7 +259,7 @@ class Server:
             if self.p.poll() is not None:
                 raise RuntimeError("server exited rc=%s: %s" % (self.p.returncode, self.tail()))
             try:
-                c = Conn(self.host, self.port, timeout=2)
+                c = self.conn(timeout=2)
                 last = c.cmd("PING")
                 c.close()
                 if last == "PONG" or str(last).startswith("NOAUTH"):
@@ -267,20 +293,11 @@ class Server:
             return ""
 
 
-class Remote:
-    """A server that is running already: same surface, nothing owned."""
+class Remote(Target):
+    """A server that is running already: nothing owned."""
 
     def __init__(self, host, port):
-        self.host, self.port, self.p = host, port, None
-
-    def alive(self):
-        return True
-
-    def cleanup(self):
-        pass
-
-    def tail(self, n=600):
-        return ""
+        self.host, self.port = host, port
 
 
 def rss_kb(pid):
