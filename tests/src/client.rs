@@ -1,19 +1,17 @@
-//! A client without opinions: sends bytes, prints replies line by line.
-//!
-//! ```text
-//! +OK      :12      -ERR text      "bulk"      (nil)      (nil-array)      *2, then each element on lines of its own
-//! RESP3 adds %n ~n >n |n, ,1.5 #t (big-number =txt:verbatim and _
-//! ```
+//! A client without opinions: sends bytes, prints replies.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+use crate::reply::{encode, print};
 
 /// How long a reply may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: TcpStream,
+    received: Vec<u8>,
 }
 
 impl Client {
@@ -26,7 +24,8 @@ impl Client {
             .set_read_timeout(Some(PATIENCE))
             .expect("an open socket");
         Self {
-            stream: BufReader::new(stream),
+            stream,
+            received: Vec::new(),
         }
     }
 
@@ -48,81 +47,31 @@ impl Client {
     /// # Panics
     /// If the connection is closed.
     pub fn send(&mut self, bytes: &[u8]) {
-        self.stream
-            .get_mut()
-            .write_all(bytes)
-            .expect("an open connection");
+        self.stream.write_all(bytes).expect("an open connection");
     }
 
     /// The next reply, printed; an error if the server closed the connection.
     pub fn reply(&mut self) -> io::Result<Vec<String>> {
-        let mut lines = Vec::new();
-        let mut elements = 1;
-        while elements > 0 {
-            elements -= 1;
-            elements += self.element(&mut lines)?;
+        loop {
+            if let Some((lines, len)) = print(&self.received) {
+                self.received.drain(..len);
+                return Ok(lines);
+            }
+            if self.receive()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
-        Ok(lines)
     }
 
-    /// Prints one element; returns how many elements belong to it.
-    fn element(&mut self, lines: &mut Vec<String>) -> io::Result<usize> {
-        let line = self.line()?;
-        let (marker, rest) = line.split_at(1);
-        let len = rest.parse::<i64>().unwrap_or(-1);
-        match (marker, len) {
-            ("$", -1) => lines.push("(nil)".into()),
-            ("*", -1) => lines.push("(nil-array)".into()),
-            ("$" | "=", _) => {
-                let mut bytes = vec![0; len as usize + 2];
-                self.stream.read_exact(&mut bytes)?;
-                let text = bytes[..len as usize]
-                    .escape_ascii()
-                    .to_string()
-                    .replace("\\'", "'");
-                lines.push(if marker == "=" {
-                    format!("={text}")
-                } else {
-                    format!("\"{text}\"")
-                });
-            }
-            ("*" | "~" | ">", _) => {
-                lines.push(line.clone());
-                return Ok(len as usize);
-            }
-            ("%" | "|", _) => {
-                lines.push(line.clone());
-                // Attributes are followed by the reply that they belong to.
-                return Ok(2 * len as usize + usize::from(marker == "|"));
-            }
-            _ => lines.push(line.clone()),
-        }
-        Ok(0)
+    fn receive(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; 64 * 1024];
+        let read = self.stream.read(&mut buffer)?;
+        self.received.extend_from_slice(&buffer[..read]);
+        Ok(read)
     }
 
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = Vec::new();
-        self.stream.read_until(b'\n', &mut line)?;
-        if line.pop() != Some(b'\n') || line.pop() != Some(b'\r') || line.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(String::from_utf8_lossy(&line).into_owned())
-    }
-
-    /// Whether the server has closed the connection; waits for it.
+    /// Waits for the server to close the connection; `false` if it says something instead.
     pub fn is_closed(&mut self) -> bool {
-        matches!(self.stream.read(&mut [0]), Ok(0)) || self.stream.get_ref().peer_addr().is_err()
+        self.received.is_empty() && !matches!(self.receive(), Ok(1..))
     }
-}
-
-/// A command as an array of bulk strings.
-pub fn encode(args: &[impl AsRef<[u8]>]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", args.len()).into_bytes();
-    for arg in args {
-        let arg = arg.as_ref();
-        bytes.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
-        bytes.extend_from_slice(arg);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes
 }

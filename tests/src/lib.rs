@@ -3,5 +3,6 @@
 //! against a stock redis-server as oracle.
 
 pub mod client;
+pub mod reply;
 pub mod script;
 pub mod server;
