@@ -194,9 +194,9 @@ fn pexpiretime(c: &mut Call<'_>) -> Outcome {
     tell(c, |deadline| deadline)
 }
 
-/// Rounded to the nearest second.
+/// Rounded to the nearest second; nothing here is negative.
 fn in_seconds(ms: i64) -> i64 {
-    ms.saturating_add(500) / 1000
+    ((ms as u64 + 500) / 1000) as i64
 }
 
 /// Replies a key's deadline in some form; -1 if it has none, -2 if there is no key.

@@ -1,7 +1,6 @@
 //! Whole databases: emptying and swapping them. All cells are held, so this happens at one moment for everybody,
 //! and takes constant time: what was there is freed elsewhere.
 
-use super::relocate::database;
 use crate::call::{Call, Outcome};
 use crate::command::row::*;
 use crate::executor::Executor;
@@ -94,16 +93,26 @@ command! { SWAPDB =
 }
 
 fn swapdb(c: &mut Call<'_>) -> Outcome {
-    let one = database(c, 1, Fault::err("invalid first DB index"));
-    let other = database(c, 2, Fault::err("invalid second DB index"));
-    // Both have to be numbers before either is held against the number of databases.
-    let (one, other) = match (one, other) {
-        (Err(Fault::DbOutOfRange), Err(fault)) => return Err(fault),
-        (one, other) => (one?, other?),
+    let one = index(c, 1, "invalid first DB index")?;
+    let other = index(c, 2, "invalid second DB index")?;
+    let databases = c.db.exec.settings.databases;
+    let exists = |index: i32| {
+        usize::try_from(index)
+            .ok()
+            .filter(|_| index < databases as i32)
+    };
+    let (Some(one), Some(other)) = (exists(one), exists(other)) else {
+        return Err(Fault::DbOutOfRange);
     };
     for cell in c.db.held() {
         c.db.shard(cell).swap(one, other);
     }
     c.reply.ok();
     Ok(())
+}
+
+/// Argument `at` as a number, whether or not there is such a database.
+fn index(c: &Call<'_>, at: usize, complaint: &str) -> Result<i32, Fault> {
+    let number = c.args.integer_or(at, Fault::err(complaint))?;
+    i32::try_from(number).map_err(|_| Fault::err(complaint))
 }

@@ -43,7 +43,7 @@ command! { OBJECT_REFCOUNT =
 
 /// Always 1: what is shared is shared out of sight.
 fn object_refcount(c: &mut Call<'_>) -> Outcome {
-    tell(c, |_, _| 1)
+    tell(c, |_, _| Ok(1))
 }
 
 command! { OBJECT_IDLETIME =
@@ -54,14 +54,12 @@ command! { OBJECT_IDLETIME =
 }
 
 fn object_idletime(c: &mut Call<'_>) -> Outcome {
-    if counts_uses(c) {
-        return Err(Fault::err(
-            "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
-             policies at runtime LRU and LFU data will take some time to adjust.",
-        ));
-    }
+    let fault = "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
+         policies at runtime LRU and LFU data will take some time to adjust.";
+    let fault = counts_uses(c).then(|| Fault::err(fault));
     tell(c, |entry, now_ms| {
-        i64::from(access::lru_clock(now_ms).wrapping_sub(entry.hint()))
+        let idle = access::lru_clock(now_ms).wrapping_sub(entry.hint());
+        fault.map_or(Ok(idle.into()), Err)
     })
 }
 
@@ -73,13 +71,12 @@ command! { OBJECT_FREQ =
 }
 
 fn object_freq(c: &mut Call<'_>) -> Outcome {
-    if !counts_uses(c) {
-        return Err(Fault::err(
-            "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
-             between policies at runtime LRU and LFU data will take some time to adjust.",
-        ));
-    }
-    tell(c, |entry, _| i64::from(entry.hint() & 0xff))
+    let fault = "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+         switching between policies at runtime LRU and LFU data will take some time to adjust.";
+    let fault = (!counts_uses(c)).then(|| Fault::err(fault));
+    tell(c, |entry, _| {
+        fault.map_or(Ok(i64::from(entry.hint() & 0xff)), Err)
+    })
 }
 
 /// Whether access hints count uses (LFU), rather than tell the time of the last one.
@@ -91,10 +88,10 @@ fn counts_uses(c: &Call<'_>) -> bool {
 }
 
 /// Replies a number about the key, given the entry and Unix ms; null if there is no key.
-fn tell(c: &mut Call<'_>, number: impl FnOnce(EntryRef<'_>, u64) -> i64) -> Outcome {
+fn tell(c: &mut Call<'_>, number: impl FnOnce(EntryRef<'_>, u64) -> Result<i64, Fault>) -> Outcome {
     let now_ms = c.db.now_ms() as u64;
     match c.db.inspect(c.args.key(2)) {
-        Some(entry) => c.reply.integer(number(entry, now_ms)),
+        Some(entry) => c.reply.integer(number(entry, now_ms)?),
         None => c.reply.null(),
     }
     Ok(())

@@ -59,9 +59,11 @@ fn give_name(c: &mut Call<'_>) {
 }
 
 /// Argument `index` as the number of a database.
-pub fn database(c: &Call<'_>, index: usize, not_a_number: Fault) -> Result<usize, Fault> {
-    let number = c.args.integer_or(index, not_a_number.clone())?;
-    let number = i32::try_from(number).map_err(|_| not_a_number)?;
+fn database(c: &Call<'_>, index: usize) -> Result<usize, Fault> {
+    let number = i32::try_from(c.args.integer(index)?).map_err(|_| {
+        let text = "value is out of range, value must between -2147483648 and 2147483647";
+        Fault::err(text)
+    })?;
     usize::try_from(number)
         .ok()
         .filter(|db| *db < c.db.exec.settings.databases as usize)
@@ -76,7 +78,7 @@ command! { MOVE =
 
 fn move_(c: &mut Call<'_>) -> Outcome {
     let key = c.args.key(1);
-    let (from, to) = (c.db.db(), database(c, 2, Fault::NotInteger)?);
+    let (from, to) = (c.db.db(), database(c, 2)?);
     if from == to {
         return Err(Fault::SameObject);
     }
@@ -115,7 +117,7 @@ fn copy(c: &mut Call<'_>) -> Outcome {
             () if c.args.is(at, "REPLACE") => replace = true,
             () if c.args.is(at, "DB") && at + 1 < c.args.len() => {
                 at += 1;
-                to = database(c, at, Fault::NotInteger)?;
+                to = database(c, at)?;
             }
             () => return Err(Fault::Syntax),
         }

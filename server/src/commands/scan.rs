@@ -34,12 +34,11 @@ struct Cursor {
 impl Cursor {
     /// What a client sent back, whether or not such a place exists.
     fn parse(text: &[u8]) -> Result<Self, Fault> {
-        let digits = str::from_utf8(text)
-            .ok()
-            .filter(|_| text.iter().all(u8::is_ascii_digit));
-        let number: u64 = digits
-            .and_then(|digits| digits.parse().ok())
-            .ok_or(Fault::InvalidCursor)?;
+        let number = text.iter().try_fold(0_u64, |number, byte| {
+            let digit = char::from(*byte).to_digit(10)?;
+            number.checked_mul(10)?.checked_add(digit.into())
+        });
+        let number = number.ok_or(Fault::InvalidCursor)?;
         Ok(Self {
             cell: (number >> POSITION_BITS) as usize,
             position: number & ((1 << POSITION_BITS) - 1),
