@@ -1,6 +1,18 @@
 //! The commands, one file per family: each row beside its function.
 
+pub mod conditional;
 pub mod connection;
+pub mod counters;
+pub mod deadline;
+pub mod expire;
+pub mod flush;
+pub mod generic;
+pub mod keys;
+pub mod lcs;
+pub mod object;
+pub mod relocate;
+pub mod scan;
+pub mod set;
 pub mod string;
 
 use crate::call::Args;
@@ -8,7 +20,21 @@ use crate::command::Command;
 use crate::fault::Fault;
 
 /// Every row, family by family.
-static FAMILIES: &[&[&Command]] = &[connection::ROWS, string::ROWS];
+static FAMILIES: &[&[&Command]] = &[
+    conditional::ROWS,
+    connection::ROWS,
+    counters::ROWS,
+    expire::ROWS,
+    flush::ROWS,
+    generic::ROWS,
+    keys::ROWS,
+    lcs::ROWS,
+    object::ROWS,
+    relocate::ROWS,
+    scan::ROWS,
+    set::ROWS,
+    string::ROWS,
+];
 
 /// Longest name that is looked for.
 const NAME_MAX: usize = 32;
