@@ -4,4 +4,6 @@
 //! structure can be tested against a model from a seed. `unsafe` lives in `raw` only.
 
 pub mod blob;
+pub mod numbers;
 pub mod raw;
+pub mod resp;
