@@ -45,6 +45,8 @@ pub mod row {
     pub use crate::command;
 }
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::call::{Args, Call, Fault};
 use keys::{KeyFinder, KeySpec};
 
@@ -78,6 +80,18 @@ pub struct Command {
     pub tips: &'static [&'static str],
     pub deprecated: Option<Deprecated>,
     pub subcommands: &'static [&'static Command],
+    /// Given by the table of commands when it is built.
+    pub id: Option<&'static Id>,
+}
+
+/// A command's position in the table of commands: what statistics are counted under.
+pub struct Id(AtomicUsize);
+
+impl Id {
+    #[expect(clippy::new_without_default, reason = "for `command!` only")]
+    pub const fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
 }
 
 /// Since which version a command should not be used, and what to use instead.
@@ -133,7 +147,25 @@ impl Command {
         tips: &[],
         deprecated: None,
         subcommands: &[],
+        id: None,
     };
+
+    /// See [`Id`].
+    #[inline]
+    pub fn id(&self) -> usize {
+        self.id
+            .expect("a row is declared by `command!`")
+            .0
+            .load(Ordering::Relaxed)
+    }
+
+    /// Every table numbers the rows alike, so setting it again changes nothing.
+    pub fn set_id(&self, id: usize) {
+        self.id
+            .expect("a row is declared by `command!`")
+            .0
+            .store(id, Ordering::Relaxed);
+    }
 
     /// True if any of `flags` is set.
     pub const fn is(&self, flags: Flags) -> bool {

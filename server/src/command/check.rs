@@ -12,6 +12,10 @@ macro_rules! command {
     ($row:ident = $($field:ident: $value:expr),* $(,)?) => {
         pub(crate) static $row: $crate::command::Command = $crate::command::Command {
             $($field: $value,)*
+            id: Some({
+                static ID: $crate::command::Id = $crate::command::Id::new();
+                &ID
+            }),
             ..$crate::command::Command::ROW
         };
         const _: () = $row.check();

@@ -1,0 +1,648 @@
+//! One segment: a header line and up to 255 buckets in one block of memory, at most 16 KiB.
+//!
+//! ```text
+//!  line 0: header            line 1      line 2           line n
+//! ┌─────────────────────────┬───────────┬───────────┬─ ─ ┬─────────────┐   sizes: RUNGS below; a block that is a
+//! │ stamp chain count limit │ bucket 0  │ bucket 1  │    │ bucket n-1  │   multiple of 4 KiB is page-aligned, any
+//! │ low chained             │           │           │    │             │   other is aligned to 64 bytes
+//! └─────────────────────────┴───────────┴───────────┴─ ─ ┴─────────────┘
+//!
+//!  the word by which a directory knows a segment          the chain, when colliding hashes fill eight buckets
+//!  63   56 55    48 47                         0          ┌─────────┐   ┌─────────┐   ┌─────────┐
+//! ┌───────┬────────┬────────────────────────────┐         │ segment ├──►│ 15      ├──►│ 15      ├──► 0
+//! │ depth │ n      │ address of the block       │         │         │   │ buckets │   │ buckets │
+//! └───────┴────────┴────────────────────────────┘         └─────────┘   └─────────┘   └─────────┘
+//! ```
+//! The hash bits below the first `depth` say which bucket is an element's home. An element that finds its home
+//! full goes to one of the next seven buckets (cyclically); if these are full too, others are pushed on to make room
+//! there (hopscotch hashing), which needs no rehash because a slot knows how far from home it is. Segments fill to 90 %
+//! that way, with 15 % of the elements away from home then, 6 % at an average fill of 75 %.
+//!
+//! Invariants, `h(e)` being the home of element e:
+//! 1. e is in bucket (h(e) + away(e)) mod n with away(e) ≤ reach(h(e)) ≤ min(7, n − 1), or in the chain, and
+//!    then h(e) has the chained flag.
+//! 2. reach(b) is the largest away(e) of all e with h(e) = b, not merely a bound.
+//! 3. count = elements in the buckets and in the chain; chained = those in the chain; a chain has no empty block
+//!    and no element away from home; without a chain no bucket has the chained flag.
+//! 4. `stamp` is the table's clock when all views that lived then had passed this segment (see views.rs).
+//!
+//! A `Segment` is a plain copyable word: nothing frees its block but [`Segment::free`], which is why that is unsafe
+//! and the rest is not.
+
+use super::bucket::{Bucket, LANES, Lanes, Tags};
+use super::element::Slot;
+use crate::raw::prefetch::prefetch;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::cell::Cell;
+use std::{iter, ptr, slice};
+
+/// Most buckets that a segment can have: the directory word gives their number eight bits.
+pub(super) const MAX_BUCKETS: usize = 255;
+
+/// Most leading hash bits that a directory can distinguish; 22 more choose a bucket, which makes SCAN's 46.
+pub(super) const MAX_DEPTH: u32 = 24;
+
+const LINE: usize = 64;
+const PAGE: usize = 4096;
+const HOME_BITS: u32 = 22;
+const FARTHEST: usize = 7;
+const CHAIN_BUCKETS: usize = 15;
+const ADDRESS: u64 = (1 << 48) - 1;
+
+#[repr(C, align(64))]
+struct Header {
+    /// Clock of the last time that all views had passed.
+    stamp: Cell<u64>,
+    /// The first block of the chain, or 0.
+    chain: Cell<u64>,
+    /// Elements in this block and its chain.
+    count: Cell<u32>,
+    /// `count` at which the segment should grow; with more, growth was impossible.
+    limit: Cell<u32>,
+    /// A removal that leaves fewer elements than this tries to shrink or merge.
+    low: Cell<u32>,
+    /// Elements in the chain.
+    chained: Cell<u32>,
+}
+
+const _: () = assert!(size_of::<Header>() == LINE && size_of::<Bucket>() == LINE);
+
+/// A handle of a block, as drawn above.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Segment(u64);
+
+/// Where an element is, until the next change to its segment.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    block: Segment,
+    bucket: usize,
+    lane: usize,
+}
+
+impl Place {
+    #[inline(always)]
+    pub(super) fn slot(&self) -> Slot {
+        self.block.bucket(self.bucket).slot(self.lane)
+    }
+
+    #[inline(always)]
+    pub(super) fn set_slot(&self, slot: Slot) {
+        self.block.bucket(self.bucket).set_slot(self.lane, slot);
+    }
+}
+
+/// Memory and handles.
+impl Segment {
+    /// An empty segment of 1..=255 buckets.
+    pub(super) fn allocate(buckets: usize, depth: u32, stamp: u64) -> Self {
+        assert!((1..=MAX_BUCKETS).contains(&buckets) && depth <= MAX_DEPTH);
+        let layout = Self::layout(buckets);
+        // SAFETY: the layout has at least two lines. Zeroes are a valid header and valid empty buckets.
+        let block = unsafe { alloc_zeroed(layout) };
+        if block.is_null() {
+            handle_alloc_error(layout);
+        }
+        let address = block.expose_provenance() as u64;
+        assert!(
+            address & !ADDRESS == 0,
+            "the allocator hands out addresses of more than 48 bits"
+        );
+        let segment = Self(address | (buckets as u64) << 48 | u64::from(depth) << 56);
+        let header = segment.header();
+        header.stamp.set(stamp);
+        header.limit.set(limit(buckets));
+        header.low.set(limit(buckets) / 2);
+        segment
+    }
+
+    /// Frees the block and its chain; the elements are the caller's.
+    ///
+    /// # Safety
+    /// No copy of this handle, and no [`Place`] in it, is used again.
+    pub(super) unsafe fn free(self) {
+        for block in self.blocks().skip(1) {
+            // SAFETY: chain blocks are known to this segment alone; `blocks` has read the next link already.
+            unsafe { block.free_block() };
+        }
+        // SAFETY: by the caller's promise this is the last use.
+        unsafe { self.free_block() };
+    }
+
+    /// # Safety
+    /// As for [`Segment::free`], for this one block.
+    unsafe fn free_block(self) {
+        // SAFETY: the block came from `allocate`, and its bucket count (so its layout) never changes.
+        unsafe { dealloc(self.address::<u8>().cast_mut(), Self::layout(self.len())) };
+    }
+
+    fn layout(buckets: usize) -> Layout {
+        let size = (buckets + 1) * LINE;
+        let align = if size.is_multiple_of(PAGE) {
+            PAGE
+        } else {
+            LINE
+        };
+        Layout::from_size_align(size, align)
+            .expect("a segment is small, its alignment a power of two")
+    }
+
+    #[inline(always)]
+    fn address<T>(self) -> *const T {
+        ptr::with_exposed_provenance((self.0 & ADDRESS) as usize)
+    }
+
+    #[inline(always)]
+    fn header(&self) -> &Header {
+        // SAFETY: the block lives until `free`, after which no handle is used; all its fields are cells.
+        unsafe { &*self.address::<Header>() }
+    }
+
+    #[inline(always)]
+    pub(super) fn buckets(&self) -> &[Bucket] {
+        // SAFETY: as for `header`; the block has `len` lines after the header.
+        unsafe { slice::from_raw_parts(self.address::<Bucket>().wrapping_add(1), self.len()) }
+    }
+
+    /// Number of buckets.
+    #[inline(always)]
+    pub(super) fn len(self) -> usize {
+        usize::from((self.0 >> 48) as u8)
+    }
+
+    /// Number of leading hash bits that all elements in here share.
+    #[inline(always)]
+    pub(super) fn depth(self) -> u32 {
+        u32::from((self.0 >> 56) as u8)
+    }
+
+    /// Bytes of this block and its chain.
+    pub(super) fn bytes(self) -> usize {
+        self.blocks()
+            .map(|block| Self::layout(block.len()).size())
+            .sum()
+    }
+
+    /// This block and those of its chain.
+    pub(super) fn blocks(self) -> impl Iterator<Item = Segment> {
+        iter::successors(Some(self), |block| block.next_block())
+    }
+
+    fn next_block(self) -> Option<Segment> {
+        Some(self.header().chain.get())
+            .filter(|&word| word != 0)
+            .map(Segment)
+    }
+}
+
+/// Counts and marks in the header.
+impl Segment {
+    #[inline(always)]
+    pub(super) fn count(self) -> usize {
+        self.header().count.get() as usize
+    }
+
+    #[inline(always)]
+    fn add(self, change: i32) {
+        let count = &self.header().count;
+        count.set(count.get().wrapping_add_signed(change));
+    }
+
+    /// Elements in the chain.
+    pub(super) fn chained(self) -> usize {
+        self.header().chained.get() as usize
+    }
+
+    #[inline(always)]
+    pub(super) fn below_limit(self) -> bool {
+        let header = self.header();
+        header.count.get() < header.limit.get()
+    }
+
+    /// Whether so many have left that a smaller home should be looked for.
+    #[inline(always)]
+    pub(super) fn is_sparse(self) -> bool {
+        let header = self.header();
+        header.count.get() < header.low.get()
+    }
+
+    /// After a vain attempt to shrink: the next one is due when a quarter more has gone.
+    pub(super) fn defer_shrink(self) {
+        let header = self.header();
+        header.low.set(header.count.get() - header.count.get() / 4);
+    }
+
+    #[inline(always)]
+    pub(super) fn stamp(self) -> u64 {
+        self.header().stamp.get()
+    }
+
+    pub(super) fn set_stamp(self, stamp: u64) {
+        self.header().stamp.set(stamp);
+    }
+}
+
+/// Looking up.
+impl Segment {
+    /// The bucket in which an element with this hash would like to be.
+    ///
+    /// Wrapping arithmetic here and below spares the checks of `overflow-checks`; nothing wraps:
+    /// depth ≤ 24, and 22 bits times 8 bits fit.
+    #[inline(always)]
+    pub(super) fn home(self, hash: u64) -> usize {
+        let fraction = hash.wrapping_shl(self.depth()) >> (64 - HOME_BITS);
+        (fraction.wrapping_mul(self.len() as u64) >> HOME_BITS) as usize
+    }
+
+    /// The first hash at home in the bucket after that of `hash`: `None` after the very last one. A multiple
+    /// of 2^18, as depth + 22 ≤ 46.
+    pub(super) fn next_home(self, hash: u64) -> Option<u64> {
+        let next = self.home(hash) as u64 + 1;
+        self.position((next << HOME_BITS).div_ceil(self.len() as u64), hash)
+    }
+
+    /// The first hash of the segment after this one, to which `hash` belongs; `None` after the very last one.
+    pub(super) fn next_segment(self, hash: u64) -> Option<u64> {
+        self.position(1 << HOME_BITS, hash)
+    }
+
+    /// The hash at `fraction` / 2^22 of the range of this segment, to which `hash` belongs; `None` at 2^64.
+    fn position(self, fraction: u64, hash: u64) -> Option<u64> {
+        let range = u64::MAX.checked_shr(self.depth()).unwrap_or(0);
+        let offset = u128::from(fraction) << (64 - HOME_BITS) >> self.depth();
+        u64::try_from(u128::from(hash & !range) + offset).ok()
+    }
+
+    #[inline(always)]
+    fn home_bucket(&self, hash: u64) -> (usize, &Bucket) {
+        let home = self.home(hash);
+        debug_assert!(home < self.len());
+        // SAFETY: fraction < 2^22, so fraction * len >> 22 < len.
+        (home, unsafe { self.buckets().get_unchecked(home) })
+    }
+
+    #[inline(always)]
+    pub(super) fn bucket(&self, index: usize) -> &Bucket {
+        &self.buckets()[index]
+    }
+
+    /// The index `distance` buckets after `bucket`, cyclically; both are less than the number of buckets.
+    #[inline(always)]
+    fn after(self, bucket: usize, distance: usize) -> usize {
+        let index = bucket.wrapping_add(distance);
+        if index < self.len() {
+            index
+        } else {
+            index.wrapping_sub(self.len())
+        }
+    }
+
+    /// The place of the element with this position and tag that passes the test `is`.
+    #[inline(always)]
+    pub(super) fn find(&self, hash: u64, is: impl Fn(Slot) -> bool) -> Option<Place> {
+        let (home, bucket) = self.home_bucket(hash);
+        let tags = bucket.tags();
+        for lane in tags.matching(Tags::tag(hash)) {
+            let slot = bucket.slot(lane);
+            if slot.away() == 0 && is(slot) {
+                return Some(Place {
+                    block: *self,
+                    bucket: home,
+                    lane,
+                });
+            }
+        }
+        if tags.all_at_home() {
+            None
+        } else {
+            self.find_away(home, Tags::tag(hash), is)
+        }
+    }
+
+    #[inline(never)]
+    fn find_away(&self, home: usize, tag: u8, is: impl Fn(Slot) -> bool) -> Option<Place> {
+        let tags = self.bucket(home).tags();
+        for away in 1..=tags.reach() {
+            let index = self.after(home, away);
+            let bucket = self.bucket(index);
+            for lane in bucket.tags().matching(tag) {
+                let slot = bucket.slot(lane);
+                if slot.away() == away && is(slot) {
+                    return Some(Place {
+                        block: *self,
+                        bucket: index,
+                        lane,
+                    });
+                }
+            }
+        }
+        if tags.chained() {
+            self.find_chained(tag, is)
+        } else {
+            None
+        }
+    }
+
+    #[cold]
+    fn find_chained(&self, tag: u8, is: impl Fn(Slot) -> bool) -> Option<Place> {
+        for block in self.blocks().skip(1) {
+            for (index, bucket) in block.buckets().iter().enumerate() {
+                if let Some(lane) = bucket
+                    .tags()
+                    .matching(tag)
+                    .find(|&lane| is(bucket.slot(lane)))
+                {
+                    return Some(Place {
+                        block,
+                        bucket: index,
+                        lane,
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    /// All elements whose home is `bucket`, except those in the chain.
+    pub(super) fn slots_at_home(&self, bucket: usize) -> impl Iterator<Item = Slot> {
+        let reach = self.bucket(bucket).tags().reach();
+        (0..=reach).flat_map(move |away| {
+            let here = self.bucket(self.after(bucket, away));
+            here.lanes_away(away).map(move |lane| here.slot(lane))
+        })
+    }
+
+    /// All elements in the chain, whose homes only their hashes tell.
+    pub(super) fn slots_in_chain(self) -> impl Iterator<Item = Slot> {
+        self.next_block().into_iter().flat_map(Slots::of)
+    }
+
+    /// All elements of this segment and its chain.
+    pub(super) fn slots(self) -> Slots {
+        Slots::of(self)
+    }
+
+    /// Starts loading the bucket that `hash` is at home in.
+    #[inline(always)]
+    pub(super) fn prefetch_home(self, hash: u64) {
+        prefetch(
+            self.address::<Bucket>()
+                .wrapping_add(self.home(hash).wrapping_add(1)),
+        );
+    }
+
+    /// Starts loading the element that a lookup would compare first; the home bucket should have arrived.
+    #[inline(always)]
+    pub(super) fn prefetch_element(self, hash: u64) {
+        let (home, bucket) = self.home_bucket(hash);
+        match bucket.tags().matching(Tags::tag(hash)).next() {
+            Some(lane) => bucket.slot(lane).prefetch(),
+            None if bucket.tags().reach() > 0 => prefetch(self.bucket(self.after(home, 1))),
+            None => {}
+        }
+    }
+}
+
+/// Putting in and taking out.
+impl Segment {
+    /// Puts an element in if a place within reach of its home can be had. It must not be in here yet.
+    #[inline]
+    pub(super) fn place(&self, hash: u64, slot: Slot) -> Option<Place> {
+        let (home, bucket) = self.home_bucket(hash);
+        let Some(lane) = bucket.tags().free().next() else {
+            return self.place_away(home, Tags::tag(hash), slot);
+        };
+        bucket.put(lane, Tags::tag(hash), slot.with_away(0));
+        self.add(1);
+        Some(Place {
+            block: *self,
+            bucket: home,
+            lane,
+        })
+    }
+
+    /// Finds the nearest free lane and, while it is out of reach, moves an element from nearer by into it.
+    #[inline(never)]
+    fn place_away(&self, home: usize, tag: u8, slot: Slot) -> Option<Place> {
+        let mut distance =
+            (1..self.len()).find(|&far| self.free_lane(self.after(home, far)).is_some())?;
+        while distance > FARTHEST {
+            distance = self.hop(home, distance)?;
+        }
+        let index = self.after(home, distance);
+        let lane = self.free_lane(index)?;
+        self.bucket(index).put(lane, tag, slot.with_away(distance));
+        self.raise_reach(home, distance);
+        self.add(1);
+        Some(Place {
+            block: *self,
+            bucket: index,
+            lane,
+        })
+    }
+
+    fn free_lane(&self, bucket: usize) -> Option<usize> {
+        self.bucket(bucket).tags().free().next()
+    }
+
+    /// Moves one element into the free lane that is `distance` buckets after `home`, from as near to `home` as
+    /// can be; returns the distance of the lane that became free.
+    fn hop(&self, home: usize, distance: usize) -> Option<usize> {
+        for step in (1..=FARTHEST).rev() {
+            let from = self.bucket(self.after(home, distance - step));
+            let nearest = from
+                .tags()
+                .used()
+                .min_by_key(|&lane| from.slot(lane).away());
+            let Some(lane) = nearest.filter(|&lane| from.slot(lane).away() + step <= FARTHEST)
+            else {
+                continue;
+            };
+            let (tag, slot) = (from.tags().of_lane(lane), from.slot(lane));
+            let to = self.after(home, distance);
+            self.bucket(to)
+                .put(self.free_lane(to)?, tag, slot.with_away(slot.away() + step));
+            from.clear(lane);
+            self.raise_reach(self.home_of(to, slot.away() + step), slot.away() + step);
+            return Some(distance - step);
+        }
+        None
+    }
+
+    /// The home of an element that is in `bucket`, `away` from home.
+    fn home_of(self, bucket: usize, away: usize) -> usize {
+        if away <= bucket {
+            bucket - away
+        } else {
+            bucket + self.len() - away
+        }
+    }
+
+    fn raise_reach(&self, home: usize, away: usize) {
+        let bucket = self.bucket(home);
+        bucket.set_reach(bucket.tags().reach().max(away));
+    }
+
+    /// Restores invariant 2 after an element of `home` has come nearer or left.
+    fn lower_reach(&self, home: usize) {
+        let reach = self.bucket(home).tags().reach();
+        let farthest = (1..=reach)
+            .rev()
+            .find(|&away| self.guest(home, away).is_some());
+        self.bucket(home).set_reach(farthest.unwrap_or(0));
+    }
+
+    /// An element of `home` that is `away` buckets from it, as bucket and lane.
+    fn guest(&self, home: usize, away: usize) -> Option<(usize, usize)> {
+        let index = self.after(home, away);
+        Some((index, self.bucket(index).lanes_away(away).next()?))
+    }
+
+    /// Takes an element out; returns the bytes freed with it. The hole is filled with the bucket's own element
+    /// that is farthest away, so that a table in which keys come and go for ever does not drift away from home.
+    pub(super) fn vacate(&self, place: Place) -> usize {
+        if place.block != *self {
+            return self.unchain(place);
+        }
+        let away = place.slot().away();
+        self.bucket(place.bucket).clear(place.lane);
+        self.add(-1);
+        let home = self.home_of(place.bucket, away);
+        if away > 0 && away == self.bucket(home).tags().reach() {
+            self.lower_reach(home);
+        }
+        let reach = self.bucket(place.bucket).tags().reach();
+        if reach > 0
+            && let Some((index, lane)) = self.guest(place.bucket, reach)
+        {
+            let guest = self.bucket(index);
+            let (tag, slot) = (guest.tags().of_lane(lane), guest.slot(lane));
+            guest.clear(lane);
+            self.bucket(place.bucket)
+                .put(place.lane, tag, slot.with_away(0));
+            self.lower_reach(place.bucket);
+        }
+        0
+    }
+
+    /// Puts an element into the chain: the last resort for hashes that collide in more bits than can tell them apart.
+    #[cold]
+    pub(super) fn chain(&self, hash: u64, slot: Slot) -> Place {
+        let first = self
+            .next_block()
+            .filter(|block| block.count() < CHAIN_BUCKETS * LANES);
+        let block = first.unwrap_or_else(|| self.prepend_block());
+        let free = (0..CHAIN_BUCKETS).find_map(|index| Some((index, block.free_lane(index)?)));
+        let (bucket, lane) = free.expect("a block below its capacity has a free lane");
+        block
+            .bucket(bucket)
+            .put(lane, Tags::tag(hash), slot.with_away(0));
+        block.add(1);
+        self.add(1);
+        self.header().chained.set(self.header().chained.get() + 1);
+        self.bucket(self.home(hash)).set_chained(true);
+        Place {
+            block,
+            bucket,
+            lane,
+        }
+    }
+
+    fn prepend_block(&self) -> Segment {
+        let block = Self::allocate(CHAIN_BUCKETS, self.depth(), 0);
+        block
+            .header()
+            .chain
+            .set(self.header().chain.replace(block.0));
+        block
+    }
+
+    #[cold]
+    fn unchain(&self, place: Place) -> usize {
+        let block = place.block;
+        block.bucket(place.bucket).clear(place.lane);
+        block.add(-1);
+        self.add(-1);
+        self.header().chained.set(self.header().chained.get() - 1);
+        if block.count() > 0 {
+            return 0;
+        }
+        let before = self
+            .blocks()
+            .find(|before| before.next_block() == Some(block));
+        before
+            .expect("a chain block has a predecessor")
+            .header()
+            .chain
+            .set(block.header().chain.get());
+        // SAFETY: the only link to the block is gone, and `place` ends here.
+        unsafe { block.free_block() };
+        if self.next_block().is_none() {
+            self.buckets()
+                .iter()
+                .for_each(|bucket| bucket.set_chained(false));
+        }
+        Self::layout(CHAIN_BUCKETS).size()
+    }
+}
+
+/// Elements at which a segment of this many buckets should grow. Up to eight buckets every lane is within
+/// reach; beyond, hopscotch places nearly always succeed up to 90 % (and if one does not, the segment grows early).
+pub(super) const fn limit(buckets: usize) -> u32 {
+    let lanes = (buckets * LANES) as u32;
+    if buckets <= FARTHEST + 1 {
+        lanes
+    } else {
+        lanes / 10 * 9
+    }
+}
+
+/// Iterator over the elements of a block and those that it links to; the elements of the bucket after the next are
+/// being loaded meanwhile.
+pub(super) struct Slots {
+    block: Segment,
+    /// Buckets that have been entered.
+    entered: usize,
+    lanes: Lanes,
+}
+
+impl Slots {
+    const AHEAD: usize = 2;
+
+    fn of(block: Segment) -> Self {
+        block
+            .buckets()
+            .iter()
+            .take(Self::AHEAD)
+            .for_each(Bucket::prefetch_elements);
+        Self {
+            block,
+            entered: 0,
+            lanes: Lanes::NONE,
+        }
+    }
+}
+
+impl Iterator for Slots {
+    type Item = Slot;
+
+    #[inline]
+    fn next(&mut self) -> Option<Slot> {
+        loop {
+            let buckets = self.block.buckets();
+            if let Some(lane) = self.lanes.next() {
+                return Some(buckets[self.entered - 1].slot(lane));
+            }
+            match buckets.get(self.entered) {
+                Some(bucket) => self.lanes = bucket.tags().used(),
+                None => {
+                    *self = Self::of(self.block.next_block()?);
+                    continue;
+                }
+            }
+            self.entered += 1;
+            if let Some(ahead) = buckets.get(self.entered + Self::AHEAD - 1) {
+                ahead.prefetch_elements();
+            }
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The door to the data: what handlers read and change goes through here.
+//!
+//! A lookup expires what is due, counts hits and misses, and refreshes the access hint. A change is recorded as
+//! an event with its key, in one place, so that no handler can forget what must follow from it.
+
+use ostraka_datatypes::access;
+use ostraka_datatypes::db::{Db, EntryRef, Found, Lookup};
+use ostraka_datatypes::raw::entry::{Entry, Type, Value};
+
+use crate::config::settings::EvictionPolicy;
+use crate::executor::Executor;
+use crate::fault::Fault;
+use crate::router::Key;
+use crate::server::{Access, Shard};
+use crate::session::Session;
+
+/// What becomes of the deadline when a value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    Clear,
+    Keep,
+    /// Unix ms.
+    At(u64),
+}
+
+/// What a change is called in keyspace events.
+pub type Event = &'static str;
+
+/// One caller's view of the keyspace: the cells that are held, and a database selected.
+pub struct Keyspace<'a> {
+    /// The cells of all databases that the command holds.
+    access: Access<'a>,
+    pub exec: &'a mut Executor,
+    db: usize,
+    touches: bool,
+}
+
+impl<'a> Keyspace<'a> {
+    #[inline]
+    pub fn new(access: Access<'a>, exec: &'a mut Executor, session: &Session) -> Self {
+        Self {
+            access,
+            exec,
+            db: session.db(),
+            touches: !session.no_touch,
+        }
+    }
+
+    /// Unix time in ms, as this command sees it.
+    #[inline]
+    pub fn now_ms(&self) -> i64 {
+        self.exec.now_ms
+    }
+
+    /// The selected database.
+    pub fn db(&self) -> usize {
+        self.db
+    }
+
+    /// Goes on in another database.
+    pub fn select(&mut self, db: usize) {
+        self.db = db;
+    }
+
+    // ---- reading
+
+    /// The entry of `key`: counted as a hit or miss, and touched.
+    #[inline]
+    pub fn read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        let touch = self.touches.then(|| self.touch());
+        let stats = self.exec.stats();
+        let now = self.exec.now_ms as u64;
+        let shard = self.access.data(key.cell);
+        match shard.db_mut(self.db).find(key.hash, key.bytes, now) {
+            Lookup::Live(mut found) => {
+                stats.keyspace_hits.add(1);
+                if let Some(touch) = touch {
+                    touch.apply(&mut found);
+                }
+                Some(found.into_entry())
+            }
+            lookup => {
+                stats.keyspace_misses.add(1);
+                if matches!(lookup, Lookup::Expired) {
+                    stats.expired_keys.add(1);
+                }
+                None
+            }
+        }
+    }
+
+    /// The entry of `key`, neither counted nor touched.
+    pub fn peek(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        self.find(key).map(Found::into_entry)
+    }
+
+    /// The access hint of `key`, with the entry; neither counted nor touched.
+    pub fn peek_hint(&mut self, key: Key<'_>) -> Option<(u16, EntryRef<'_>)> {
+        self.find(key)
+            .map(|found| (found.hint(), found.into_entry()))
+    }
+
+    pub fn exists(&mut self, key: Key<'_>) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// The entry at `key` if it holds a string.
+    #[inline]
+    pub fn string(&mut self, key: Key<'_>) -> Result<Option<EntryRef<'_>>, Fault> {
+        match self.read(key) {
+            Some(entry) if entry.kind() != Type::String => Err(Fault::WrongType),
+            entry => Ok(entry),
+        }
+    }
+
+    // ---- writing
+
+    /// Stores a string, whatever was there.
+    #[inline]
+    pub fn set(&mut self, key: Key<'_>, value: Value<'_>, ttl: Ttl, event: Event) {
+        let hint = self.touch().fresh();
+        let (now, db) = (self.exec.now_ms as u64, self.db);
+        let shard = self.access.data(key.cell);
+        let (changes, db) = shard.parts(db);
+        *changes += 1;
+        let deadline = match db.find(key.hash, key.bytes, now) {
+            Lookup::Live(mut found) => {
+                let deadline = match ttl {
+                    Ttl::Clear => None,
+                    Ttl::Keep => found.entry().deadline(),
+                    Ttl::At(deadline) => Some(deadline),
+                };
+                found.replace(value, deadline);
+                found.set_hint(hint);
+                deadline
+            }
+            lookup => {
+                if matches!(lookup, Lookup::Expired) {
+                    self.exec.stats().expired_keys.add(1);
+                }
+                let deadline = if let Ttl::At(deadline) = ttl {
+                    Some(deadline)
+                } else {
+                    None
+                };
+                db.insert(key.hash, Entry::new(key.bytes, value, deadline), hint);
+                deadline
+            }
+        };
+        if let Some(deadline) = deadline {
+            self.exec.expect(key.cell, deadline as i64);
+        }
+        self.record(event, key);
+    }
+
+    /// The entry at `key`, to be changed.
+    #[inline]
+    pub fn edit(&mut self, key: Key<'_>) -> Option<Edit<'_>> {
+        let touch = self.touch();
+        let (now, db) = (self.exec.now_ms as u64, self.db);
+        let (changes, db) = self.access.data(key.cell).parts(db);
+        match db.find(key.hash, key.bytes, now) {
+            Lookup::Live(mut found) => {
+                touch.apply(&mut found);
+                Some(Edit {
+                    found,
+                    changes,
+                    exec: self.exec,
+                    cell: key.cell,
+                })
+            }
+            Lookup::Expired => {
+                self.exec.stats().expired_keys.add(1);
+                None
+            }
+            Lookup::Missing => None,
+        }
+    }
+
+    /// The string at `key`, to be changed, if there is a key and if it holds a string.
+    #[inline]
+    pub fn edit_string(&mut self, key: Key<'_>) -> Result<Option<Edit<'_>>, Fault> {
+        match self.edit(key) {
+            Some(edit) if edit.entry().kind() != Type::String => Err(Fault::WrongType),
+            edit => Ok(edit),
+        }
+    }
+
+    /// Puts a whole entry, whose key is `key`, in the place of whatever was there.
+    pub fn put(&mut self, key: Key<'_>, entry: Entry, event: Event) {
+        let hint = self.touch().fresh();
+        if let Some(found) = self.find(key) {
+            drop(found.remove());
+        }
+        if let Some(deadline) = entry.deadline() {
+            self.exec.expect(key.cell, deadline as i64);
+        }
+        let (changes, db) = self.access.data(key.cell).parts(self.db);
+        *changes += 1;
+        db.insert(key.hash, entry, hint);
+        self.record(event, key);
+    }
+
+    /// Takes the entry of `key` out.
+    pub fn take(&mut self, key: Key<'_>, event: Event) -> Option<Entry> {
+        let entry = self.find(key)?.remove();
+        self.access.data(key.cell).changes += 1;
+        self.record(event, key);
+        Some(entry)
+    }
+
+    /// Deletes `key`. Whether it was there.
+    pub fn remove(&mut self, key: Key<'_>, event: Event) -> bool {
+        self.take(key, event).is_some()
+    }
+
+    /// What follows from a change: nothing yet beyond the counter; persistence, WATCH, notifications and tracking
+    /// hang on here.
+    #[inline]
+    fn record(&mut self, _event: Event, _key: Key<'_>) {}
+
+    fn find(&mut self, key: Key<'_>) -> Option<Found<'_>> {
+        let now = self.exec.now_ms as u64;
+        match self
+            .access
+            .data(key.cell)
+            .db_mut(self.db)
+            .find(key.hash, key.bytes, now)
+        {
+            Lookup::Live(found) => Some(found),
+            Lookup::Expired => {
+                self.exec.stats().expired_keys.add(1);
+                None
+            }
+            Lookup::Missing => None,
+        }
+    }
+
+    #[inline]
+    fn touch(&mut self) -> Touch {
+        Touch::new(self.exec)
+    }
+
+    // ---- the whole
+
+    /// Cells that the command holds.
+    pub fn held(&self) -> crate::shards::CellSet {
+        self.access.set()
+    }
+
+    /// The selected database's share in one cell.
+    pub fn share(&mut self, cell: usize) -> &mut Db {
+        let db = self.db;
+        self.access.data(cell).db_mut(db)
+    }
+
+    /// One cell's share of everything.
+    pub fn shard(&mut self, cell: usize) -> &mut Shard {
+        self.access.data(cell)
+    }
+}
+
+/// An entry that may be changed. Every change names its event.
+pub struct Edit<'a> {
+    found: Found<'a>,
+    changes: &'a mut u64,
+    exec: &'a mut Executor,
+    cell: usize,
+}
+
+impl Edit<'_> {
+    #[inline]
+    pub fn entry(&self) -> &Entry {
+        self.found.entry()
+    }
+
+    /// Changes the value.
+    #[inline]
+    pub fn change<R>(&mut self, _event: Event, change: impl FnOnce(&mut Entry) -> R) -> R {
+        *self.changes += 1;
+        self.found.update(change)
+    }
+
+    /// Another value and deadline.
+    pub fn replace(&mut self, _event: Event, value: Value<'_>, deadline: Option<u64>) {
+        *self.changes += 1;
+        self.found.replace(value, deadline);
+        self.expect(deadline);
+    }
+
+    /// Another deadline, or none.
+    pub fn set_deadline(&mut self, _event: Event, deadline: Option<u64>) {
+        *self.changes += 1;
+        self.found.set_deadline(deadline);
+        self.expect(deadline);
+    }
+
+    fn expect(&mut self, deadline: Option<u64>) {
+        if let Some(deadline) = deadline {
+            self.exec.expect(self.cell, deadline as i64);
+        }
+    }
+
+    pub fn remove(self, _event: Event) -> Entry {
+        *self.changes += 1;
+        self.found.remove()
+    }
+}
+
+/// How the access hint of a key that is used changes.
+#[derive(Clone, Copy)]
+enum Touch {
+    /// To this coarse clock.
+    Lru(u16),
+    /// By a logarithmic counter, with a roll of the dice.
+    Lfu {
+        minutes: u16,
+        decay_minutes: u32,
+        log_factor: u32,
+        roll: u64,
+    },
+}
+
+impl Touch {
+    #[inline]
+    fn new(exec: &mut Executor) -> Self {
+        match exec.settings.maxmemory_policy {
+            EvictionPolicy::AllkeysLfu | EvictionPolicy::VolatileLfu => Self::Lfu {
+                minutes: access::lfu_minutes(exec.now_ms as u64),
+                decay_minutes: exec.settings.lfu_decay_time_min,
+                log_factor: exec.settings.lfu_log_factor,
+                roll: exec.dice.roll(),
+            },
+            _ => Self::Lru(access::lru_clock(exec.now_ms as u64)),
+        }
+    }
+
+    /// The hint of a key just made.
+    fn fresh(self) -> u16 {
+        match self {
+            Self::Lru(clock) => clock,
+            Self::Lfu { minutes, .. } => access::lfu_new(minutes),
+        }
+    }
+
+    #[inline]
+    fn apply(self, found: &mut Found<'_>) {
+        let old = found.hint();
+        let new = match self {
+            Self::Lru(clock) => clock,
+            Self::Lfu {
+                minutes,
+                decay_minutes,
+                log_factor,
+                roll,
+            } => access::lfu_touch(old, minutes, decay_minutes, log_factor, roll),
+        };
+        if new != old {
+            found.set_hint(new);
+        }
+    }
+}

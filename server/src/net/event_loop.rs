@@ -1,0 +1,438 @@
+//! One thread's loop: wait, read, execute, write.
+//!
+//! ```text
+//! turn:  poll ─▶ mail ─▶ sockets (read, parse, execute) ─▶ jobs ─▶ duties ─▶ flush ─▶ wake others
+//! ```
+//! A turn never blocks but in `poll`, and holds no cell across its steps. Replies are gathered per connection
+//! and written once, at the end of the turn. A connection is freed at one place only (`bury`), at the end of
+//! the turn in which something marked it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::batch::{Batch, Served};
+use super::connection::{Connection, Flushed, Received, Waiting};
+use crate::clients::ClientRecord;
+use crate::executor::Executor;
+use crate::os::platform::{LISTENER_TOKEN, Platform, Ready, Socket};
+use crate::os::reactor;
+use crate::server::{Server, gate};
+use crate::session::Session;
+use crate::task::{Job, Mail, Origin, Task};
+use crate::{admission, duties};
+
+/// Bytes read from a socket at a time; one buffer serves all connections of the loop.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Reads of one connection per turn, so that a fast sender does not keep the others waiting.
+const READS_PER_TURN: u32 = 4;
+
+/// Connections accepted per turn.
+const ACCEPTS_PER_TURN: u32 = 200;
+
+/// A loop, its connections, and the thread's executor.
+pub struct EventLoop {
+    platform: Box<dyn Platform>,
+    exec: Executor,
+    connections: Slab<Connection>,
+    ready: Vec<Ready>,
+    read_buffer: Vec<u8>,
+    batch: Batch,
+    mail: Vec<Mail>,
+    /// Connections with something to write at the end of this turn.
+    unflushed: Vec<usize>,
+    /// Connections whose input was not exhausted: served again next turn without an event.
+    hungry: Vec<usize>,
+    /// Connections that wait for CLIENT UNPAUSE.
+    paused: Vec<usize>,
+    doomed: Vec<usize>,
+    jobs: Vec<(usize, u64, Box<dyn Job>)>,
+    next_home: usize,
+    next_cron_ns: u64,
+}
+
+impl EventLoop {
+    pub fn new(platform: Box<dyn Platform>, exec: Executor) -> Self {
+        Self {
+            platform,
+            exec,
+            connections: Slab::new(),
+            ready: Vec::new(),
+            read_buffer: vec![0; READ_BUFFER],
+            batch: Batch::default(),
+            mail: Vec::new(),
+            unflushed: Vec::new(),
+            hungry: Vec::new(),
+            paused: Vec::new(),
+            doomed: Vec::new(),
+            jobs: Vec::new(),
+            next_home: 0,
+            next_cron_ns: 0,
+        }
+    }
+
+    /// Turns until the server stops.
+    pub fn run(&mut self) {
+        while self.turn(None) {}
+    }
+
+    /// One turn. Waits at most `limit` for something to happen. `false`: the server stops and this loop has
+    /// nothing left to send.
+    pub fn turn(&mut self, limit: Option<Duration>) -> bool {
+        self.wait(limit);
+        self.exec.begin_turn();
+        let began_ns = self.exec.now_ns;
+        self.take_mail();
+        self.serve_ready();
+        self.step_jobs();
+        duties::run(&mut self.exec, &mut self.next_cron_ns);
+        self.flush_all();
+        self.exec.wake();
+        self.bury();
+        let stats = self.exec.stats();
+        stats.eventloop_cycles.add(1);
+        stats
+            .eventloop_ns
+            .add(self.exec.clock.monotonic_ns().saturating_sub(began_ns));
+        !self.exec.server.is_stopped()
+    }
+
+    fn wait(&mut self, limit: Option<Duration>) {
+        let server = self.exec.server;
+        let mailbox = &server.loops[self.exec.home].mailbox;
+        let idle = self.hungry.is_empty() && self.jobs.is_empty();
+        let wait = if idle {
+            duties::until_next(&self.exec, self.next_cron_ns)
+        } else {
+            Duration::ZERO
+        };
+        let wait = limit.map_or(wait, |limit| wait.min(limit));
+        let blocks = !wait.is_zero() && mailbox.before_sleep();
+        let timeout = if blocks { wait } else { Duration::ZERO };
+        self.ready.clear();
+        if let Err(error) = self.platform.poll(Some(timeout), &mut self.ready) {
+            crate::log::warning(format_args!("poll failed: {error}"));
+        }
+        mailbox.take(&mut self.mail);
+    }
+
+    fn take_mail(&mut self) {
+        let mut mail = std::mem::take(&mut self.mail);
+        for item in mail.drain(..) {
+            match item {
+                Mail::Accepted(socket) => self.adopt(socket),
+                Mail::Done(task) => self.finish(*task),
+                Mail::Monitor(origin, line) => self.feed_monitor(origin, &line),
+                Mail::Review => self.review(),
+                Mail::Drain(cell) => {
+                    let server = self.exec.server;
+                    server.cells.drain(cell, &mut self.exec);
+                }
+                Mail::Listen(listeners) => {
+                    if let Err(error) = self.platform.listen(listeners) {
+                        crate::log::warning(format_args!("cannot listen: {error}"));
+                    }
+                }
+            }
+        }
+        self.mail = mail;
+    }
+
+    fn serve_ready(&mut self) {
+        for token in std::mem::take(&mut self.hungry) {
+            self.readable(token);
+        }
+        let ready = std::mem::take(&mut self.ready);
+        for event in &ready {
+            if event.token >= LISTENER_TOKEN {
+                self.accept(event.token - LISTENER_TOKEN);
+                continue;
+            }
+            if event.writable {
+                self.writable(event.token);
+            }
+            if event.readable {
+                self.readable(event.token);
+            }
+        }
+        self.ready = ready;
+    }
+
+    // ---- connections come
+
+    fn accept(&mut self, listener: usize) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            match self.platform.accept(listener) {
+                Ok(socket) => self.place(socket),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The peer gave up before we looked, or a descriptor is missing: nothing that may stop accepting.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    crate::log::warning(format_args!("Accepting client connection: {error}"));
+                    self.exec.stats().connections_rejected.add(1);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Hands a new connection to the next loop in turn.
+    fn place(&mut self, socket: Box<dyn Socket>) {
+        let home = self.next_home;
+        self.next_home = (home + 1) % self.exec.server.loops.len();
+        if home == self.exec.home {
+            self.adopt(socket);
+        } else {
+            self.exec.post(home, Mail::Accepted(socket));
+        }
+    }
+
+    fn adopt(&mut self, mut socket: Box<dyn Socket>) {
+        let server = self.exec.server;
+        self.exec.stats().connections_received.add(1);
+        if let Some(refusal) = admission::refusal(server, &*socket, &self.exec.settings) {
+            self.exec.stats().connections_rejected.add(1);
+            // Told if it listens; the connection is closed either way.
+            let _told = socket.write_vectored(&[io::IoSlice::new(refusal.as_bytes())]);
+            return;
+        }
+        let slot = self.connections.vacant_entry();
+        let token = slot.key();
+        if let Err(error) = self.platform.attach(socket.descriptor(), token) {
+            crate::log::warning(format_args!("Registering a client connection: {error}"));
+            return;
+        }
+        if let Err(error) = reactor::set_keepalive(&*socket, self.exec.settings.tcp_keepalive_s) {
+            crate::log::warning(format_args!(
+                "Setting the keepalive of a client connection: {error}"
+            ));
+        }
+        let id = server.clients.next_id();
+        let record = Arc::new(ClientRecord::new(
+            id,
+            self.exec.home,
+            token,
+            &*socket,
+            self.exec.now_ms,
+        ));
+        server.clients.insert(Arc::clone(&record));
+        let session = Session::new(record, self.exec.settings.requirepass.is_none());
+        let origin = Origin {
+            home: self.exec.home,
+            token,
+            client: id,
+        };
+        slot.insert(Connection::new(socket, origin, session));
+    }
+
+    // ---- bytes come and go
+
+    fn readable(&mut self, token: usize) {
+        for _ in 0..READS_PER_TURN {
+            let Some(connection) = self.connections.get_mut(token) else {
+                return;
+            };
+            if connection.waiting != Waiting::Nothing || connection.is_choked() {
+                connection.readable = true;
+                return;
+            }
+            match connection.receive(&mut self.read_buffer, &self.exec) {
+                Received::Nothing => {
+                    connection.readable = false;
+                    return;
+                }
+                Received::Closed => return self.doom(token),
+                Received::Bytes { fresh, drained } => {
+                    connection.readable = !drained;
+                    self.serve(token, fresh);
+                    if drained {
+                        return;
+                    }
+                }
+            }
+        }
+        self.hungry.push(token);
+    }
+
+    /// Executes what the connection has received: its own buffer, or the first `fresh` bytes of the read buffer.
+    fn serve(&mut self, token: usize, fresh: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        let served = if fresh > 0 {
+            let (consumed, served) =
+                self.batch
+                    .serve(connection, &mut self.read_buffer[..fresh], &mut self.exec);
+            connection.keep(&self.read_buffer[consumed..fresh]);
+            served
+        } else {
+            let mut input = std::mem::take(&mut connection.input);
+            let (consumed, served) = self.batch.serve(connection, &mut input, &mut self.exec);
+            connection.give_back(input, consumed);
+            served
+        };
+        self.exec.wake();
+        self.settle(token, served);
+    }
+
+    fn settle(&mut self, token: usize, served: Served) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        if connection.has_output() && !connection.unflushed {
+            connection.unflushed = true;
+            self.unflushed.push(token);
+        }
+        match served {
+            Served::All => {}
+            Served::Waits => {}
+            Served::Paused => self.paused.push(token),
+            Served::Job(job) => self.jobs.push((token, connection.origin.client, job)),
+            Served::Broken => connection.close_when_flushed(),
+        }
+    }
+
+    fn writable(&mut self, token: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        if connection.has_output() && !connection.unflushed {
+            connection.unflushed = true;
+            self.unflushed.push(token);
+        }
+    }
+
+    fn flush_all(&mut self) {
+        let unflushed = std::mem::take(&mut self.unflushed);
+        for &token in &unflushed {
+            let Some(connection) = self.connections.get_mut(token) else {
+                continue;
+            };
+            connection.unflushed = false;
+            match connection.flush(&mut self.exec) {
+                Flushed::All => {
+                    if connection.closes_when_flushed() {
+                        self.doomed.push(token);
+                    } else if connection.readable && connection.waiting == Waiting::Nothing {
+                        self.hungry.push(token);
+                    }
+                }
+                Flushed::Some => {}
+                Flushed::Again => {
+                    connection.unflushed = true;
+                    self.unflushed.push(token);
+                }
+                Flushed::Failed => self.doomed.push(token),
+            }
+        }
+    }
+
+    // ---- what waited goes on
+
+    fn connection_of(&mut self, origin: Origin) -> Option<&mut Connection> {
+        self.connections
+            .get_mut(origin.token)
+            .filter(|connection| connection.origin == origin)
+    }
+
+    /// A task is back: its session and reply return to the connection, which goes on with what it has received.
+    fn finish(&mut self, mut task: Task) {
+        let origin = task.origin;
+        let job = task.job.take();
+        let Some(connection) = self.connection_of(origin) else {
+            // The connection died meanwhile; the command has been executed all the same.
+            if let Some(mut job) = job {
+                job.abandon(&mut self.exec);
+            }
+            return;
+        };
+        connection.take_back(task);
+        match job {
+            Some(job) => {
+                connection.waiting = Waiting::Job;
+                self.jobs.push((origin.token, origin.client, job));
+            }
+            None => self.go_on(origin.token),
+        }
+    }
+
+    /// Serves a connection that no longer waits.
+    fn go_on(&mut self, token: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        connection.waiting = Waiting::Nothing;
+        self.serve(token, 0);
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        if connection.readable && connection.waiting == Waiting::Nothing {
+            self.hungry.push(token);
+        }
+    }
+
+    fn step_jobs(&mut self) {
+        for (token, client, mut job) in std::mem::take(&mut self.jobs) {
+            let alive = self
+                .connections
+                .get(token)
+                .is_some_and(|c| c.origin.client == client);
+            if !alive {
+                job.abandon(&mut self.exec);
+            } else if job.step(&mut self.exec) {
+                let connection = &mut self.connections[token];
+                connection.reply_of(|reply| job.reply(reply));
+                self.go_on(token);
+            } else {
+                self.jobs.push((token, client, job));
+            }
+            self.exec.wake();
+        }
+    }
+
+    fn feed_monitor(&mut self, origin: Origin, line: &[u8]) {
+        if let Some(connection) = self.connection_of(origin) {
+            connection.append(line);
+            self.writable(origin.token);
+        }
+    }
+
+    /// Looks at what other threads marked: clients to close, a pause that is over.
+    fn review(&mut self) {
+        for (token, connection) in &self.connections {
+            if connection.record.doomed.load(Relaxed) {
+                self.doomed.push(token);
+            }
+        }
+        if self.exec.raised() & gate::PAUSE == 0 {
+            for token in std::mem::take(&mut self.paused) {
+                self.go_on(token);
+            }
+        }
+    }
+
+    // ---- connections go
+
+    fn doom(&mut self, token: usize) {
+        self.doomed.push(token);
+    }
+
+    /// The only place where connections are freed.
+    fn bury(&mut self) {
+        for token in std::mem::take(&mut self.doomed) {
+            let Some(connection) = self.connections.try_remove(token) else {
+                continue;
+            };
+            self.platform.detach(connection.socket.descriptor());
+            self.exec.server.clients.remove(connection.record.id);
+        }
+    }
+
+    pub fn server(&self) -> &'static Server {
+        self.exec.server
+    }
+}
