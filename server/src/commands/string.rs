@@ -29,7 +29,7 @@ command! { GET =
 command! { SET =
     name: "set",
     run: set,
-    arity: -3,
+    arity: 3,
     flags: WRITE | DENYOOM,
     keys: &[key(1, OW | UPDATE)],
     categories: acl::STRING,
