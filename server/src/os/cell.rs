@@ -31,7 +31,7 @@
 //! # Invariants
 //! 1. While a cell is HELD, exactly one thread (a `Held`) or one waiting job has got it. Only that thread touches the
 //!    data, for a waiting job nobody.
-//! 2. An inbox with a job in it implies PEND, or that the publisher of its last job has not announced it yet.
+//! 2. An inbox with a job in it implies PEND, or that none of its jobs has been announced yet (each will be).
 //! 3. PEND implies HELD, or a hand-over whose message is under way. With 2: no job is ever forgotten.
 //! 4. A job waits only for a cell above all those lent to it, and no thread waits: no deadlock.
 //! 5. A cell's jobs leave its inbox in the order in which they arrived.
@@ -62,7 +62,7 @@ const PEND: u32 = 2;
 /// Jobs that a thread executes for others when it puts its cells down, before it hands the rest to the owners.
 const DRAIN_LIMIT: u32 = 64;
 
-/// Runs the tasks that a thread finds in the inboxes of the cells it puts down. They are other connections' tasks:
+/// Runs the tasks that a thread finds in the inboxes of the cells it puts down. They can be any connection's tasks:
 /// the reply is posted to the mailbox of the loop that sent the task, and that loop is woken when the cells are down.
 pub trait Executor<D, T> {
     /// Executes `task`. `access` is to the cells that it was submitted for, all of them and no other. Must not take cells.
