@@ -6,3 +6,8 @@ use ostraka_tests::script::check;
 fn basics() {
     check("basics");
 }
+
+#[test]
+fn command() {
+    check("command");
+}
