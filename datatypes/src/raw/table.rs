@@ -20,7 +20,8 @@
 //! |---|---|
 //! | `element.rs` | what is stored: the [`Element`] contract and the slot |
 //! | `bucket.rs` | seven tags compared at once |
-//! | `segment.rs` | the block: lookup, hopscotch placement, removal, chains |
+//! | `segment.rs` | the block: layout, invariants, lookup |
+//! | `placing.rs` | putting in and taking out: hopscotch hashing, chains |
 //! | `grow.rs` | directory, sizes, split and merge |
 //! | `access.rs` | what a lookup returns: [`Ref`], [`Occupied`], [`Vacant`] |
 //! | `scan.rs` | SCAN's cursor, iteration, random elements |
@@ -37,6 +38,7 @@ mod access;
 mod bucket;
 mod element;
 mod grow;
+mod placing;
 mod scan;
 mod segment;
 mod verify;

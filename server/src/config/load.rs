@@ -168,31 +168,32 @@ fn check_whole(settings: &Settings) -> Result<(), StartError> {
 impl Startup {
     /// One line for the log if something was asked for that is not built yet.
     pub fn warning(&self) -> Option<String> {
-        let (settings, mut names) = (&self.settings, Vec::new());
-        for ((row, value), start) in table::rows()
-            .zip(&settings.values)
-            .zip(settings.defaults.iter())
-        {
-            if !row.built && value != start && !row.kind.asks_for_nothing(value) {
-                names.push(row.name);
-            }
-        }
-        let file_only = [
-            ("user", self.users.is_empty()),
-            ("loadmodule", self.modules.is_empty()),
-        ];
-        names.extend(
-            file_only
-                .iter()
-                .filter(|(_, unused)| !unused)
-                .map(|(name, _)| *name),
-        );
-        (!names.is_empty()).then(|| {
-            format!(
-                "WARNING: these directives are kept, but have no effect in this version: {}",
-                names.join(", ")
-            )
-        })
+        let names: Vec<&str> = self
+            .unbuilt_settings()
+            .chain(self.unbuilt_lines())
+            .collect();
+        let names = (!names.is_empty()).then(|| names.join(", "))?;
+        Some(format!(
+            "WARNING: these directives have no effect in this version: {names}"
+        ))
+    }
+
+    fn unbuilt_settings(&self) -> impl Iterator<Item = &'static str> {
+        let settings = &self.settings;
+        let values = settings.values.iter().zip(settings.defaults.iter());
+        table::rows()
+            .zip(values)
+            .filter_map(|(row, (value, default))| {
+                let in_use = value != default && !row.kind.asks_for_nothing(value);
+                (in_use && !row.built).then_some(row.name)
+            })
+    }
+
+    fn unbuilt_lines(&self) -> impl Iterator<Item = &'static str> {
+        let renames = (!self.renames.is_empty()).then_some("rename-command");
+        let users = (!self.users.is_empty()).then_some("user");
+        let modules = (!self.modules.is_empty()).then_some("loadmodule");
+        [renames, users, modules].into_iter().flatten()
     }
 }
 

@@ -11,7 +11,7 @@ pub struct Row {
     pub alias: Option<&'static str>,
     pub section: Section,
     pub kind: Kind,
-    pub default: Default,
+    pub default: Initial,
     pub change: Change,
     /// What the running server must do when the value changes; `None` if reading the new value is enough.
     pub effect: Option<Effect>,
@@ -27,7 +27,7 @@ pub struct Row {
 }
 
 #[derive(Clone, Copy)]
-pub enum Default {
+pub enum Initial {
     /// As in a configuration file.
     Is(&'static str),
     /// As many as there are cores.
@@ -113,7 +113,7 @@ pub(super) const fn row(name: &'static str, kind: Kind, default: &'static str) -
         alias: None,
         section: Section::General,
         kind,
-        default: Default::Is(default),
+        default: Initial::Is(default),
         change: Change::Live,
         effect: None,
         hidden: false,
@@ -132,7 +132,7 @@ impl Row {
         }
     }
 
-    pub(super) const fn default(self, default: Default) -> Row {
+    pub(super) const fn default(self, default: Initial) -> Row {
         Row { default, ..self }
     }
 
@@ -193,14 +193,14 @@ impl Row {
     /// The value that holds until somebody says otherwise.
     pub fn default_value(&self, machine: &Machine) -> Value {
         match self.default {
-            Default::Is(text) => {
+            Initial::Is(text) => {
                 let parsed = self
                     .kind
                     .parse(&[text.as_bytes()], &self.kind.blank(), false);
                 parsed.unwrap_or_else(|reason: Reason| panic!("default of {}: {reason}", self.name))
             }
-            Default::Cores => Value::Integer(machine.cores.into()),
-            Default::WorkingDirectory => Value::Text(machine.directory.clone()),
+            Initial::Cores => Value::Integer(machine.cores.clamp(1, MAX_SHARDS).into()),
+            Initial::WorkingDirectory => Value::Text(machine.directory.clone()),
         }
     }
 
@@ -212,7 +212,7 @@ impl Row {
 /// What the defaults need to know about the place where the server starts.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// Cores this process may use, at most `MAX_SHARDS`.
+    /// Cores this process may use.
     pub cores: u16,
     /// Absolute path of the working directory.
     pub directory: Vec<u8>,

@@ -1,6 +1,6 @@
 //! The sample file, `ostraka.conf`: every row that is not hidden, with its doc and default, all of it commented out.
 
-use super::row::{Default, Row, Section};
+use super::row::{Initial, Row, Section};
 use super::table;
 
 const HEAD: &str = "\
@@ -74,11 +74,11 @@ fn doc(row: &Row) -> String {
 /// The line that sets the default, commented out. Where the default depends on the machine, an example stands for it.
 fn directive(row: &Row) -> String {
     let value = match row.default {
-        Default::Is("") => "\"\"".to_owned(),
-        Default::Is(text) if text.contains(['{', '$']) => format!("\"{text}\""),
-        Default::Is(text) => text.to_owned(),
-        Default::Cores => "4".to_owned(),
-        Default::WorkingDirectory => "./".to_owned(),
+        Initial::Is("") => "\"\"".to_owned(),
+        Initial::Is(text) if text.contains(['{', '$']) => format!("\"{text}\""),
+        Initial::Is(text) => text.to_owned(),
+        Initial::Cores => "4".to_owned(),
+        Initial::WorkingDirectory => "./".to_owned(),
     };
     format!("#{} {value}", row.name)
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::lists::{BindAddress, OutputLimits, ShutdownOptions};
-use super::row::{Default, Effect, MAX_SHARDS, Row, Section, row};
+use super::row::{Effect, Initial, MAX_SHARDS, Row, Section, row};
 use super::value::{Field, Kind, MemoryShare, Reason, Value, choice};
 
 choice! {
@@ -143,7 +143,7 @@ settings! {
     Shards {
         /// Threads that execute commands, 1 to 128; as many as there are cores unless said otherwise. A client
         /// cannot tell how many there are.
-        shards: u16 = row("shards", integer(1, MAX_SHARDS as i128), "").default(Default::Cores).immutable();
+        shards: u16 = row("shards", integer(1, MAX_SHARDS as i128), "").default(Initial::Cores).immutable();
     }
     Clients {
         /// Clients that may be connected at once.
@@ -261,7 +261,7 @@ settings! {
     Snapshots {
         /// Working directory: files without a path are found and written here.
         dir: PathBuf = row("dir", Kind::Directory, "")
-            .default(Default::WorkingDirectory)
+            .default(Initial::WorkingDirectory)
             .protected()
             .deny_loading()
             .effect(Effect::Directory);

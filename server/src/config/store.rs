@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,8 @@ use crate::os::files;
 
 pub struct ConfigStore {
     current: RwLock<Arc<Settings>>,
+    /// As they were at the start.
+    loaded: Arc<Settings>,
     generation: AtomicU64,
     /// Held by whoever changes the settings or rewrites the file.
     changing: Mutex<()>,
@@ -81,8 +84,10 @@ pub type Apply<'a> = &'a mut dyn FnMut(Effect, &Settings, &Settings) -> Result<(
 
 impl ConfigStore {
     pub fn new(startup: &Startup) -> ConfigStore {
+        let loaded = Arc::new(startup.settings.clone());
         ConfigStore {
-            current: RwLock::new(Arc::new(startup.settings.clone())),
+            current: RwLock::new(loaded.clone()),
+            loaded,
             generation: AtomicU64::new(0),
             changing: Mutex::new(()),
             file: startup.file.clone(),
@@ -134,7 +139,7 @@ impl ConfigStore {
         let mut values = old.values.clone();
         for ((name, value), (at, row)) in pairs.iter().zip(&rows) {
             let parsed = row.kind.parse(&[value], &values[*at], false);
-            values[*at] = parsed.map_err(|reason| refuse(name, reason))?;
+            values[*at] = parsed.map_err(|reason| refuse(&name.to_ascii_lowercase(), reason))?;
         }
         let new = old.with(values);
         let changed: Vec<_> = rows
@@ -156,11 +161,14 @@ impl ConfigStore {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let file = self.file.as_ref().ok_or(Refusal::NoFile)?;
         let written = match files::read(file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            old => files::replace(
-                file,
-                &rewrite::rewrite(&old.unwrap_or_default(), &self.settings(), all),
-            ),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            old => {
+                let old = old.unwrap_or_default();
+                files::replace(
+                    file,
+                    &rewrite::rewrite(&old, &self.settings(), &self.loaded, all),
+                )
+            }
         };
         written.map_err(|error| Refusal::Rewrite(files::reason(&error)))
     }
@@ -243,7 +251,7 @@ fn apply_effects(
                     );
                 }
             }
-            return Err(refuse(name, reason));
+            return Err(refuse(&name.to_ascii_lowercase(), reason));
         }
         done.push(effect);
     }

@@ -22,8 +22,9 @@ impl<E: Element> Ref<'_, E> {
     pub(super) fn new(slot: Slot) -> Self {
         // SAFETY: callers in this module tie the lifetime to a borrow of the table, which keeps the element alive
         // and unmodified.
+        let element = unsafe { slot.element() };
         Self {
-            element: unsafe { slot.element() },
+            element,
             hint: slot.hint(),
             table: PhantomData,
         }

@@ -34,6 +34,7 @@ use super::element::Slot;
 use crate::raw::prefetch::prefetch;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::Cell;
+use std::num::NonZeroU64;
 use std::{iter, ptr, slice};
 
 /// Most buckets that a segment can have: the directory word gives their number eight bits.
@@ -45,38 +46,39 @@ pub(super) const MAX_DEPTH: u32 = 24;
 const LINE: usize = 64;
 const PAGE: usize = 4096;
 const HOME_BITS: u32 = 22;
-const FARTHEST: usize = 7;
-const CHAIN_BUCKETS: usize = 15;
+/// Most buckets that an element can be away from home: a slot has three bits for it.
+pub(super) const FARTHEST: usize = 7;
 const ADDRESS: u64 = (1 << 48) - 1;
 
 #[repr(C, align(64))]
-struct Header {
+pub(super) struct Header {
     /// Clock of the last time that all views had passed.
     stamp: Cell<u64>,
-    /// The first block of the chain, or 0.
-    chain: Cell<u64>,
+    /// The first block of the chain.
+    pub(super) chain: Cell<Option<Segment>>,
     /// Elements in this block and its chain.
-    count: Cell<u32>,
+    pub(super) count: Cell<u32>,
     /// `count` at which the segment should grow; with more, growth was impossible.
     limit: Cell<u32>,
     /// A removal that leaves fewer elements than this tries to shrink or merge.
     low: Cell<u32>,
     /// Elements in the chain.
-    chained: Cell<u32>,
+    pub(super) chained: Cell<u32>,
 }
 
 const _: () = assert!(size_of::<Header>() == LINE && size_of::<Bucket>() == LINE);
 
 /// A handle of a block, as drawn above.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Segment(u64);
+#[repr(transparent)]
+pub(super) struct Segment(NonZeroU64);
 
 /// Where an element is, until the next change to its segment.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
-    block: Segment,
-    bucket: usize,
-    lane: usize,
+    pub(super) block: Segment,
+    pub(super) bucket: usize,
+    pub(super) lane: usize,
 }
 
 impl Place {
@@ -107,7 +109,8 @@ impl Segment {
             address & !ADDRESS == 0,
             "the allocator hands out addresses of more than 48 bits"
         );
-        let segment = Self(address | (buckets as u64) << 48 | u64::from(depth) << 56);
+        let word = address | (buckets as u64) << 48 | u64::from(depth) << 56;
+        let segment = Self(NonZeroU64::new(word).expect("there are buckets"));
         let header = segment.header();
         header.stamp.set(stamp);
         header.limit.set(limit(buckets));
@@ -130,12 +133,12 @@ impl Segment {
 
     /// # Safety
     /// As for [`Segment::free`], for this one block.
-    unsafe fn free_block(self) {
+    pub(super) unsafe fn free_block(self) {
         // SAFETY: the block came from `allocate`, and its bucket count (so its layout) never changes.
         unsafe { dealloc(self.address::<u8>().cast_mut(), Self::layout(self.len())) };
     }
 
-    fn layout(buckets: usize) -> Layout {
+    pub(super) fn layout(buckets: usize) -> Layout {
         let size = (buckets + 1) * LINE;
         let align = if size.is_multiple_of(PAGE) {
             PAGE
@@ -148,11 +151,11 @@ impl Segment {
 
     #[inline(always)]
     fn address<T>(self) -> *const T {
-        ptr::with_exposed_provenance((self.0 & ADDRESS) as usize)
+        ptr::with_exposed_provenance((self.0.get() & ADDRESS) as usize)
     }
 
     #[inline(always)]
-    fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         // SAFETY: the block lives until `free`, after which no handle is used; all its fields are cells.
         unsafe { &*self.address::<Header>() }
     }
@@ -166,13 +169,13 @@ impl Segment {
     /// Number of buckets.
     #[inline(always)]
     pub(super) fn len(self) -> usize {
-        usize::from((self.0 >> 48) as u8)
+        usize::from((self.0.get() >> 48) as u8)
     }
 
     /// Number of leading hash bits that all elements in here share.
     #[inline(always)]
     pub(super) fn depth(self) -> u32 {
-        u32::from((self.0 >> 56) as u8)
+        u32::from((self.0.get() >> 56) as u8)
     }
 
     /// Bytes of this block and its chain.
@@ -187,10 +190,8 @@ impl Segment {
         iter::successors(Some(self), |block| block.next_block())
     }
 
-    fn next_block(self) -> Option<Segment> {
-        Some(self.header().chain.get())
-            .filter(|&word| word != 0)
-            .map(Segment)
+    pub(super) fn next_block(self) -> Option<Segment> {
+        self.header().chain.get()
     }
 }
 
@@ -202,7 +203,7 @@ impl Segment {
     }
 
     #[inline(always)]
-    fn add(self, change: i32) {
+    pub(super) fn add(self, change: i32) {
         let count = &self.header().count;
         count.set(count.get().wrapping_add_signed(change));
     }
@@ -273,7 +274,7 @@ impl Segment {
     }
 
     #[inline(always)]
-    fn home_bucket(&self, hash: u64) -> (usize, &Bucket) {
+    pub(super) fn home_bucket(&self, hash: u64) -> (usize, &Bucket) {
         let home = self.home(hash);
         debug_assert!(home < self.len());
         // SAFETY: fraction < 2^22, so fraction * len >> 22 < len.
@@ -287,7 +288,7 @@ impl Segment {
 
     /// The index `distance` buckets after `bucket`, cyclically; both are less than the number of buckets.
     #[inline(always)]
-    fn after(self, bucket: usize, distance: usize) -> usize {
+    pub(super) fn after(self, bucket: usize, distance: usize) -> usize {
         let index = bucket.wrapping_add(distance);
         if index < self.len() {
             index
@@ -399,189 +400,6 @@ impl Segment {
             None if bucket.tags().reach() > 0 => prefetch(self.bucket(self.after(home, 1))),
             None => {}
         }
-    }
-}
-
-/// Putting in and taking out.
-impl Segment {
-    /// Puts an element in if a place within reach of its home can be had. It must not be in here yet.
-    #[inline]
-    pub(super) fn place(&self, hash: u64, slot: Slot) -> Option<Place> {
-        let (home, bucket) = self.home_bucket(hash);
-        let Some(lane) = bucket.tags().free().next() else {
-            return self.place_away(home, Tags::tag(hash), slot);
-        };
-        bucket.put(lane, Tags::tag(hash), slot.with_away(0));
-        self.add(1);
-        Some(Place {
-            block: *self,
-            bucket: home,
-            lane,
-        })
-    }
-
-    /// Finds the nearest free lane and, while it is out of reach, moves an element from nearer by into it.
-    #[inline(never)]
-    fn place_away(&self, home: usize, tag: u8, slot: Slot) -> Option<Place> {
-        let mut distance =
-            (1..self.len()).find(|&far| self.free_lane(self.after(home, far)).is_some())?;
-        while distance > FARTHEST {
-            distance = self.hop(home, distance)?;
-        }
-        let index = self.after(home, distance);
-        let lane = self.free_lane(index)?;
-        self.bucket(index).put(lane, tag, slot.with_away(distance));
-        self.raise_reach(home, distance);
-        self.add(1);
-        Some(Place {
-            block: *self,
-            bucket: index,
-            lane,
-        })
-    }
-
-    fn free_lane(&self, bucket: usize) -> Option<usize> {
-        self.bucket(bucket).tags().free().next()
-    }
-
-    /// Moves one element into the free lane that is `distance` buckets after `home`, from as near to `home` as
-    /// can be; returns the distance of the lane that became free.
-    fn hop(&self, home: usize, distance: usize) -> Option<usize> {
-        for step in (1..=FARTHEST).rev() {
-            let from = self.bucket(self.after(home, distance - step));
-            let nearest = from
-                .tags()
-                .used()
-                .min_by_key(|&lane| from.slot(lane).away());
-            let Some(lane) = nearest.filter(|&lane| from.slot(lane).away() + step <= FARTHEST)
-            else {
-                continue;
-            };
-            let (tag, slot) = (from.tags().of_lane(lane), from.slot(lane));
-            let to = self.after(home, distance);
-            self.bucket(to)
-                .put(self.free_lane(to)?, tag, slot.with_away(slot.away() + step));
-            from.clear(lane);
-            self.raise_reach(self.home_of(to, slot.away() + step), slot.away() + step);
-            return Some(distance - step);
-        }
-        None
-    }
-
-    /// The home of an element that is in `bucket`, `away` from home.
-    fn home_of(self, bucket: usize, away: usize) -> usize {
-        if away <= bucket {
-            bucket - away
-        } else {
-            bucket + self.len() - away
-        }
-    }
-
-    fn raise_reach(&self, home: usize, away: usize) {
-        let bucket = self.bucket(home);
-        bucket.set_reach(bucket.tags().reach().max(away));
-    }
-
-    /// Restores invariant 2 after an element of `home` has come nearer or left.
-    fn lower_reach(&self, home: usize) {
-        let reach = self.bucket(home).tags().reach();
-        let farthest = (1..=reach)
-            .rev()
-            .find(|&away| self.guest(home, away).is_some());
-        self.bucket(home).set_reach(farthest.unwrap_or(0));
-    }
-
-    /// An element of `home` that is `away` buckets from it, as bucket and lane.
-    fn guest(&self, home: usize, away: usize) -> Option<(usize, usize)> {
-        let index = self.after(home, away);
-        Some((index, self.bucket(index).lanes_away(away).next()?))
-    }
-
-    /// Takes an element out; returns the bytes freed with it. The hole is filled with the bucket's own element
-    /// that is farthest away, so that a table in which keys come and go for ever does not drift away from home.
-    pub(super) fn vacate(&self, place: Place) -> usize {
-        if place.block != *self {
-            return self.unchain(place);
-        }
-        let away = place.slot().away();
-        self.bucket(place.bucket).clear(place.lane);
-        self.add(-1);
-        let home = self.home_of(place.bucket, away);
-        if away > 0 && away == self.bucket(home).tags().reach() {
-            self.lower_reach(home);
-        }
-        let reach = self.bucket(place.bucket).tags().reach();
-        if reach > 0
-            && let Some((index, lane)) = self.guest(place.bucket, reach)
-        {
-            let guest = self.bucket(index);
-            let (tag, slot) = (guest.tags().of_lane(lane), guest.slot(lane));
-            guest.clear(lane);
-            self.bucket(place.bucket)
-                .put(place.lane, tag, slot.with_away(0));
-            self.lower_reach(place.bucket);
-        }
-        0
-    }
-
-    /// Puts an element into the chain: the last resort for hashes that collide in more bits than can tell them apart.
-    #[cold]
-    pub(super) fn chain(&self, hash: u64, slot: Slot) -> Place {
-        let first = self
-            .next_block()
-            .filter(|block| block.count() < CHAIN_BUCKETS * LANES);
-        let block = first.unwrap_or_else(|| self.prepend_block());
-        let free = (0..CHAIN_BUCKETS).find_map(|index| Some((index, block.free_lane(index)?)));
-        let (bucket, lane) = free.expect("a block below its capacity has a free lane");
-        block
-            .bucket(bucket)
-            .put(lane, Tags::tag(hash), slot.with_away(0));
-        block.add(1);
-        self.add(1);
-        self.header().chained.set(self.header().chained.get() + 1);
-        self.bucket(self.home(hash)).set_chained(true);
-        Place {
-            block,
-            bucket,
-            lane,
-        }
-    }
-
-    fn prepend_block(&self) -> Segment {
-        let block = Self::allocate(CHAIN_BUCKETS, self.depth(), 0);
-        block
-            .header()
-            .chain
-            .set(self.header().chain.replace(block.0));
-        block
-    }
-
-    #[cold]
-    fn unchain(&self, place: Place) -> usize {
-        let block = place.block;
-        block.bucket(place.bucket).clear(place.lane);
-        block.add(-1);
-        self.add(-1);
-        self.header().chained.set(self.header().chained.get() - 1);
-        if block.count() > 0 {
-            return 0;
-        }
-        let before = self
-            .blocks()
-            .find(|before| before.next_block() == Some(block));
-        before
-            .expect("a chain block has a predecessor")
-            .header()
-            .chain
-            .set(block.header().chain.get());
-        // SAFETY: the only link to the block is gone, and `place` ends here.
-        unsafe { block.free_block() };
-        if self.next_block().is_none() {
-            self.buckets()
-                .iter()
-                .for_each(|bucket| bucket.set_chained(false));
-        }
-        Self::layout(CHAIN_BUCKETS).size()
     }
 }
 
