@@ -118,7 +118,7 @@ pub fn bind(settings: &Settings) -> Result<Vec<Listener>, String> {
             Err(error) if address.is_optional() && is_absent(&error) => {}
             Err(error) => {
                 crate::log::warning(format_args!(
-                    "Warning: Could not create server TCP listening socket {}:{port}: {}",
+                    "Warning: Could not create server TCP listening socket {}:{port}: bind: {}",
                     address.text().trim_start_matches('-'),
                     files::reason(&error)
                 ));

@@ -52,6 +52,10 @@ pub struct EventLoop {
     paused: Vec<usize>,
     doomed: Vec<usize>,
     jobs: Vec<(usize, u64, Box<dyn Job>)>,
+    /// Listeners at which connections may still wait, but no event will say so.
+    unaccepted: Vec<usize>,
+    /// Listeners that could not be accepted from: tried again at the next round of chores.
+    deferred: Vec<usize>,
     next_home: usize,
     next_cron_ns: u64,
 }
@@ -71,6 +75,8 @@ impl EventLoop {
             paused: Vec::new(),
             doomed: Vec::new(),
             jobs: Vec::new(),
+            unaccepted: Vec::new(),
+            deferred: Vec::new(),
             next_home: 0,
             next_cron_ns: 0,
         }
@@ -99,7 +105,10 @@ impl EventLoop {
 
     /// How long this loop may sleep before its next turn. From here on it counts as asleep: others wake it.
     pub fn rest(&mut self) -> Duration {
-        let busy = !self.hungry.is_empty() || !self.jobs.is_empty() || !self.unflushed.is_empty();
+        let busy = !self.hungry.is_empty()
+            || !self.jobs.is_empty()
+            || !self.unflushed.is_empty()
+            || !self.unaccepted.is_empty();
         let wait = duties::until_next(&self.exec, self.next_cron_ns);
         let may_sleep = !busy && !wait.is_zero() && self.mailbox().before_sleep();
         if may_sleep { wait } else { Duration::ZERO }
@@ -117,7 +126,9 @@ impl EventLoop {
         self.take_mail();
         self.serve_ready();
         self.step_jobs();
-        duties::run(&mut self.exec, &mut self.next_cron_ns);
+        if duties::run(&mut self.exec, &mut self.next_cron_ns) {
+            self.unaccepted.append(&mut self.deferred);
+        }
         self.flush_all();
         self.exec.wake();
         self.bury();
@@ -156,6 +167,9 @@ impl EventLoop {
     }
 
     fn serve_ready(&mut self) {
+        for listener in std::mem::take(&mut self.unaccepted) {
+            self.accept(listener);
+        }
         for token in std::mem::take(&mut self.hungry) {
             self.readable(token);
         }
@@ -187,10 +201,11 @@ impl EventLoop {
                 Err(error) => {
                     crate::log::warning(format_args!("Accepting client connection: {error}"));
                     self.exec.stats().connections_rejected.add(1);
-                    return;
+                    return self.deferred.push(listener);
                 }
             }
         }
+        self.unaccepted.push(listener);
     }
 
     /// Hands a new connection to the next loop in turn.

@@ -144,8 +144,8 @@ fn report_signal(
         out,
         "Redis {name} crashed by signal: {signal}, si_code: {code}"
     )?;
-    if signal == libc::SIGSEGV || signal == libc::SIGBUS {
-        // SAFETY: for these signals the kernel fills the address in, if they are not somebody's `kill`.
+    if code > 0 && matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
+        // SAFETY: the kernel fills the address in for these signals, unless a process sent them.
         writeln!(out, "Accessing address: {:p}", unsafe { info.si_addr() })?;
     }
     if code <= 0 {

@@ -106,9 +106,10 @@ pub fn longest_backlog() -> Option<u32> {
     read("/proc/sys/net/core/somaxconn").trim().parse().ok()
 }
 
-/// How likely the kernel kills this process when memory runs out, -1000 to 1000.
-pub fn oom_score() -> i32 {
-    read("/proc/self/oom_score_adj").trim().parse().unwrap_or(0)
+/// How likely the kernel kills this process when memory runs out, -1000 to 1000, as it was at the first call.
+pub fn first_oom_score() -> i32 {
+    static FIRST: OnceLock<i32> = OnceLock::new();
+    *FIRST.get_or_init(|| read("/proc/self/oom_score_adj").trim().parse().unwrap_or(0))
 }
 
 pub fn set_oom_score(score: i32) -> io::Result<()> {
