@@ -13,6 +13,7 @@ pub mod fault;
 pub mod gates;
 pub mod keyspace;
 pub mod log;
+pub mod monitor;
 pub mod net;
 pub mod os;
 pub mod router;

@@ -10,8 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ostraka_datatypes::db::Db;
 use ostraka_datatypes::hash::Seed;
 
-use crate::clients::Registry;
+use crate::clients::{Pause, Registry};
 use crate::config::ConfigStore;
+use crate::monitor::Monitors;
 use crate::os::platform::Waker;
 use crate::router::Router;
 use crate::shards::mailbox::Mailbox;
@@ -102,8 +103,8 @@ pub struct Server {
     pub commands: crate::commands::Table,
     pub identity: Identity,
     pub gates: AtomicU32,
-    /// Until when CLIENT PAUSE is in force, Unix ms.
-    pub pause_until_ms: AtomicI64,
+    pub pause: Pause,
+    pub monitors: Monitors,
     pub stats_generation: AtomicU64,
     pub lag: crate::stats::Histogram,
     pub unix_ms: AtomicI64,
@@ -142,7 +143,8 @@ impl Server {
             clients: Registry::default(),
             identity: parts.identity,
             gates: AtomicU32::new(0),
-            pause_until_ms: AtomicI64::new(0),
+            pause: Pause::default(),
+            monitors: Monitors::default(),
             stats_generation: AtomicU64::new(0),
             lag: crate::stats::Histogram::default(),
             unix_ms: AtomicI64::new(0),

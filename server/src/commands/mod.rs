@@ -1,6 +1,8 @@
 //! The commands, one file per family: each row beside its function.
 
+pub mod client;
 pub mod connection;
+pub mod monitor;
 pub mod string;
 
 use crate::call::Args;
@@ -8,7 +10,12 @@ use crate::command::Command;
 use crate::fault::Fault;
 
 /// Every row, family by family.
-static FAMILIES: &[&[&Command]] = &[connection::ROWS, string::ROWS];
+static FAMILIES: &[&[&Command]] = &[
+    client::ROWS,
+    connection::ROWS,
+    monitor::ROWS,
+    string::ROWS,
+];
 
 /// Longest name that is looked for.
 const NAME_MAX: usize = 32;
