@@ -72,6 +72,11 @@ fn scalars_that_differ() {
         "$4\r\n-inf\r\n",
         ",-inf\r\n",
     );
+    check(
+        |reply| reply.human_double(0.1),
+        "$19\r\n0.10000000000000001\r\n",
+        ",0.10000000000000001\r\n",
+    );
     check(|reply| reply.big_number("-42"), "$3\r\n-42\r\n", "(-42\r\n");
     check(
         |reply| reply.verbatim(b"txt", b"a\nb"),
@@ -179,6 +184,13 @@ fn a_huge_reply_is_held_in_chunks_and_let_go_of_as_it_is_sent() {
     assert!(output.allocated() < before * 6 / 10);
 }
 
+#[test]
+fn an_output_is_small_and_goes_from_thread_to_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Output>();
+    assert!(size_of::<Output>() <= 104);
+}
+
 /// One step in the life of an output.
 #[derive(Clone, Debug)]
 enum Step {
@@ -266,7 +278,7 @@ fn run(step: Step, output: &mut Output, model: &mut Vec<u8>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 96, ..ProptestConfig::default() })]
 
     #[test]
     fn an_output_is_a_queue_of_bytes(steps in prop::collection::vec(step(), 1..24)) {

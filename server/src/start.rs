@@ -27,12 +27,20 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Binds, makes `shards` loops and starts a thread for each.
+/// Binds as configured and starts.
 pub fn start(config: ConfigStore, identity: Identity) -> io::Result<Running> {
-    let settings = config.settings();
-    let listeners = bind(&settings)?;
+    let listeners = bind(&config.settings())?;
+    launch(config, identity, listeners)
+}
+
+/// Makes `shards` loops, the first of them with `listeners`, and starts a thread for each.
+pub fn launch(
+    config: ConfigStore,
+    identity: Identity,
+    listeners: Vec<Listener>,
+) -> io::Result<Running> {
     let addresses = listeners.iter().filter_map(Listener::tcp_address).collect();
-    let (mut reactors, wakers) = reactors(settings.shards as usize)?;
+    let (mut reactors, wakers) = reactors(config.settings().shards as usize)?;
     reactors[0].listen(listeners)?;
     let server = Server::new(Parts {
         config,

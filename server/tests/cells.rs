@@ -272,6 +272,10 @@ fn a_set_of_cells_behaves_like_a_sorted_set() {
             && !some.is_subset(set(&[3]))
             && CellSet::EMPTY.is_subset(CellSet::EMPTY)
     );
+    assert_eq!(
+        (some.below(64), some.below(0), some.below(127)),
+        (set(&[0, 3]), set(&[]), set(&[0, 3, 64]))
+    );
     for n in 0..=128 {
         assert_eq!(
             CellSet::all(n).iter().collect::<Vec<_>>(),

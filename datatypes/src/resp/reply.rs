@@ -13,9 +13,11 @@
 //! push n     *n                   >n             attribute n   nothing             |n
 //! ```
 
+use memchr::memchr2;
+
 use super::output::{Mark, Output};
 use crate::blob::{BLOB_MIN, Blob};
-use crate::numbers::format_double;
+use crate::numbers::{Extended, format_double};
 
 /// Longest header line in bytes: a marker, 20 digits and CRLF.
 const HEADER: usize = 23;
@@ -100,14 +102,13 @@ impl<'a> Reply<'a> {
     fn line(&mut self, marker: u8, text: &[u8]) {
         let out = self.output.room(text.len() + HEADER);
         out.push(marker);
-        let text = without_line_ends(text);
-        out.extend(text.iter().map(|&byte| {
-            if matches!(byte, b'\r' | b'\n') {
-                b' '
-            } else {
-                byte
-            }
-        }));
+        match memchr2(b'\r', b'\n', text) {
+            None => out.extend_from_slice(text),
+            Some(_) => out.extend(without_line_ends(text).iter().map(|&byte| match byte {
+                b'\r' | b'\n' => b' ',
+                other => other,
+            })),
+        }
         out.extend_from_slice(CRLF);
     }
 
@@ -235,6 +236,15 @@ impl<'a> Reply<'a> {
     /// A score, distance or other double, in its shortest form.
     pub fn double(&mut self, value: f64) {
         let text = format_double(value);
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => self.line(b',', text.as_bytes()),
+        }
+    }
+
+    /// A coordinate: a double without an exponent, with up to 17 digits behind the point.
+    pub fn human_double(&mut self, value: f64) {
+        let text = Extended::from(value).to_text();
         match self.protocol {
             Protocol::Resp2 => self.bulk(text.as_bytes()),
             Protocol::Resp3 => self.line(b',', text.as_bytes()),

@@ -22,6 +22,7 @@ use crate::os::platform::{LISTENER_TOKEN, Platform, Ready, Socket};
 use crate::os::reactor;
 use crate::server::{Server, gate};
 use crate::session::Session;
+use crate::shards::mailbox::Mailbox;
 use crate::task::{Job, Mail, Origin, Task};
 use crate::{admission, duties};
 
@@ -77,13 +78,29 @@ impl EventLoop {
 
     /// Turns until the server stops.
     pub fn run(&mut self) {
-        while self.turn(None) {}
+        loop {
+            let timeout = self.rest();
+            if !self.turn(timeout) {
+                return;
+            }
+        }
     }
 
-    /// One turn. Waits at most `limit` for something to happen. `false`: the server stops and this loop has
-    /// nothing left to send.
-    pub fn turn(&mut self, limit: Option<Duration>) -> bool {
-        self.wait(limit);
+    /// How long this loop may sleep before its next turn. From here on it counts as asleep: others wake it.
+    pub fn rest(&mut self) -> Duration {
+        let busy = !self.hungry.is_empty() || !self.jobs.is_empty() || !self.unflushed.is_empty();
+        let wait = duties::until_next(&self.exec, self.next_cron_ns);
+        let may_sleep = !busy && !wait.is_zero() && self.mailbox().before_sleep();
+        if may_sleep { wait } else { Duration::ZERO }
+    }
+
+    /// One turn, which waits at most `timeout` for something to happen. `false`: the server stops.
+    pub fn turn(&mut self, timeout: Duration) -> bool {
+        self.ready.clear();
+        if let Err(error) = self.platform.poll(Some(timeout), &mut self.ready) {
+            crate::log::warning(format_args!("poll failed: {error}"));
+        }
+        self.mailbox().take(&mut self.mail);
         self.exec.begin_turn();
         let began_ns = self.exec.now_ns;
         self.take_mail();
@@ -101,23 +118,8 @@ impl EventLoop {
         !self.exec.server.is_stopped()
     }
 
-    fn wait(&mut self, limit: Option<Duration>) {
-        let server = self.exec.server;
-        let mailbox = &server.loops[self.exec.home].mailbox;
-        let idle = self.hungry.is_empty() && self.jobs.is_empty();
-        let wait = if idle {
-            duties::until_next(&self.exec, self.next_cron_ns)
-        } else {
-            Duration::ZERO
-        };
-        let wait = limit.map_or(wait, |limit| wait.min(limit));
-        let blocks = !wait.is_zero() && mailbox.before_sleep();
-        let timeout = if blocks { wait } else { Duration::ZERO };
-        self.ready.clear();
-        if let Err(error) = self.platform.poll(Some(timeout), &mut self.ready) {
-            crate::log::warning(format_args!("poll failed: {error}"));
-        }
-        mailbox.take(&mut self.mail);
+    fn mailbox(&self) -> &'static Mailbox<Mail> {
+        &self.exec.server.loops[self.exec.home].mailbox
     }
 
     fn take_mail(&mut self) {

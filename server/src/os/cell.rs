@@ -31,7 +31,7 @@
 //! # Invariants
 //! 1. While a cell is HELD, exactly one thread (a `Held`) or one waiting job has got it. Only that thread touches the
 //!    data, for a waiting job nobody.
-//! 2. An inbox with a job in it implies PEND, or that the publisher of its last job has not announced it yet.
+//! 2. An inbox with a job in it implies PEND, or that none of its jobs has been announced yet (each will be).
 //! 3. PEND implies HELD, or a hand-over whose message is under way. With 2: no job is ever forgotten.
 //! 4. A job waits only for a cell above all those lent to it, and no thread waits: no deadlock.
 //! 5. A cell's jobs leave its inbox in the order in which they arrived.
@@ -62,7 +62,7 @@ const PEND: u32 = 2;
 /// Jobs that a thread executes for others when it puts its cells down, before it hands the rest to the owners.
 const DRAIN_LIMIT: u32 = 64;
 
-/// Runs the tasks that a thread finds in the inboxes of the cells it puts down. They are other connections' tasks:
+/// Runs the tasks that a thread finds in the inboxes of the cells it puts down. They can be any connection's tasks:
 /// the reply is posted to the mailbox of the loop that sent the task, and that loop is woken when the cells are down.
 pub trait Executor<D, T> {
     /// Executes `task`. `access` is to the cells that it was submitted for, all of them and no other. Must not take cells.
@@ -112,15 +112,13 @@ impl<D, T> Cells<D, T> {
         exec: &mut (impl Executor<D, T> + ?Sized),
     ) -> Option<Held<'_, D, T>> {
         self.check(set);
-        let mut held = Held::nothing(self);
         for i in set {
             if !self.cells[i].take_spinning(self.spin) {
-                held.release(exec);
+                self.held(set.below(i)).release(exec);
                 return None;
             }
-            held.set.insert(i);
         }
-        Some(held)
+        Some(self.held(set))
     }
 
     /// Has `task` executed on the cells of `need`: here and now if they can be taken by now, otherwise by another thread
@@ -132,7 +130,7 @@ impl<D, T> Cells<D, T> {
             !need.is_empty(),
             "a task without cells has no inbox to wait in"
         );
-        let mut held = Held::nothing(self);
+        let mut held = self.held(CellSet::EMPTY);
         held.proceed(
             Job {
                 need,
@@ -164,6 +162,16 @@ impl<D, T> Cells<D, T> {
             .fold(Counts::default(), Counts::plus)
     }
 
+    /// For cells that this thread has just taken.
+    #[inline]
+    fn held(&self, set: CellSet) -> Held<'_, D, T> {
+        Held {
+            cells: self,
+            set,
+            data: PhantomData,
+        }
+    }
+
     #[inline]
     fn check(&self, set: CellSet) {
         assert!(set.is_subset(self.all), "cells {set} of {}", self.all);
@@ -180,14 +188,6 @@ pub struct Held<'a, D, T> {
 }
 
 impl<'a, D, T> Held<'a, D, T> {
-    fn nothing(cells: &'a Cells<D, T>) -> Held<'a, D, T> {
-        Held {
-            cells,
-            set: CellSet::EMPTY,
-            data: PhantomData,
-        }
-    }
-
     pub fn set(&self) -> CellSet {
         self.set
     }
@@ -213,10 +213,11 @@ impl<'a, D, T> Held<'a, D, T> {
     pub fn release(mut self, exec: &mut (impl Executor<D, T> + ?Sized)) {
         for i in self.set {
             if !self.cells.cells[i].put_down() {
+                self.set = self.set.minus(self.set.below(i));
                 return self.drain(exec);
             }
-            self.set.remove(i);
         }
+        self.set = CellSet::EMPTY;
     }
 
     #[cold]
@@ -473,8 +474,8 @@ impl<D, T> Cell<D, T> {
 
     /// 5, after which the owner has to be told. PEND is set, or putting the cell down would have succeeded.
     fn leave_pending(&self) {
-        self.inbox.0.lock().expect(NO_PANIC).counts.handed_over += 1;
         self.word.0.fetch_and(!HELD, Ordering::Release);
+        self.inbox.0.lock().expect(NO_PANIC).counts.handed_over += 1;
     }
 }
 

@@ -58,6 +58,13 @@ impl CellSet {
         CellSet(self.0 & !other.0)
     }
 
+    /// The cells of this set that are lower than `cell`.
+    #[inline]
+    pub const fn below(self, cell: usize) -> CellSet {
+        assert!(cell < MAX_CELLS, "at most 128 cells");
+        CellSet(self.0 & ((1 << cell) - 1))
+    }
+
     #[inline]
     pub fn insert(&mut self, cell: usize) {
         *self = self.union(CellSet::single(cell));

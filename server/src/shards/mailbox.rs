@@ -4,14 +4,13 @@
 //! post 20 ns. The wake-up itself (an eventfd) is the caller's; nothing in here blocks.
 //!
 //! ```text
-//!           1 before sleep                   RUN       the owner is awake and will look here before it sleeps
-//!     RUN ────────────────▶ SLEEP            SLEEP     it blocks, or is about to: who posts has to wake it
-//!     │ ▲ ◀────────────────   │              NOTIFIED  there is mail that the owner does not know of
-//!     │ │       2 take        │
-//!     │ └──────── 2 take ───┐ │
-//!     └────── 3 post ─────▶ NOTIFIED ◀─┐
-//!                                │     │
-//!                                └─────┘ 3 post
+//!           1 before sleep
+//!     RUN ────────────────▶ SLEEP              RUN       the owner is awake and looks here before it sleeps
+//!     │ ▲ ◀──────────────── │                  SLEEP     it blocks, or is about to: who posts has to wake it
+//!     │ │      2 take       │ 3 post           NOTIFIED  there is mail that the owner does not know of
+//!     │ │                   ▼
+//!     │ └──── 2 take ──── NOTIFIED ◀─┐
+//!     └────── 3 post ───────▲ └──────┘ 3 post
 //! ```
 //!
 //! 1. *before sleep* succeeds from RUN only: after a post the owner does not fall asleep before it took the mail.

@@ -1,0 +1,8 @@
+//! The scripts of `tests/scripts`, one test each: ours at 1, 2 and 4 shards, and a stock redis-server.
+
+use ostraka_tests::script::check;
+
+#[test]
+fn basics() {
+    check("basics");
+}
