@@ -100,11 +100,13 @@ pub struct Server {
     pub router: Router,
     pub clients: Registry,
     pub config: ConfigStore,
-    pub commands: crate::commands::Table,
+    pub commands: crate::command::table::Table,
     pub identity: Identity,
     pub gates: AtomicU32,
     pub pause: Pause,
     pub monitors: Monitors,
+    /// When the log last told of an HTTP request, Unix ms.
+    pub attack_reported_ms: AtomicI64,
     pub stats_generation: AtomicU64,
     pub lag: crate::stats::Histogram,
     pub unix_ms: AtomicI64,
@@ -130,7 +132,7 @@ impl Server {
         let cells = cells_for(loops);
         let seed = Seed::new(parts.seed);
         let databases = settings.databases as usize;
-        let commands = crate::commands::Table::new();
+        let commands = crate::command::table::Table::new(crate::commands::FAMILIES);
         let handle = |waker| LoopHandle {
             mailbox: Mailbox::new(),
             waker,
@@ -145,6 +147,7 @@ impl Server {
             gates: AtomicU32::new(0),
             pause: Pause::default(),
             monitors: Monitors::default(),
+            attack_reported_ms: AtomicI64::new(0),
             stats_generation: AtomicU64::new(0),
             lag: crate::stats::Histogram::default(),
             unix_ms: AtomicI64::new(0),

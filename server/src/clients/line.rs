@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{ClientRecord, DEFAULT_USER, flag};
-use crate::commands::Table;
+use crate::command::table::Table;
 use crate::net::connection::Connection;
 use crate::session::Session;
 
