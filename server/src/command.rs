@@ -29,6 +29,9 @@ macro_rules! flags {
 
 mod check;
 pub mod keys;
+pub mod listing;
+pub mod syntax;
+pub mod table;
 
 pub mod row {
     //! The vocabulary of rows: `use crate::command::row::*` in a family's file.
@@ -39,7 +42,7 @@ pub mod row {
     pub use super::keys::{
         ACCESS, DELETE, INCOMPLETE, INSERT, NOT_KEY, OW, RM, RO, RW, UPDATE, VARIABLE_FLAGS,
     };
-    pub use super::keys::{KeyAt, Unclear};
+    pub use super::keys::{KeyAt, KeySpec, Unclear};
     pub use super::keys::{counted_keys, key, key_after, keys_from, unknown_keys};
     pub use super::{Command, Group, Reach, Route, acl, deprecated, flag, flag::*};
     pub use crate::command;
@@ -182,6 +185,13 @@ impl Command {
         self.name.split_once('|').map_or(self.name, |(_, own)| own)
     }
 
+    /// The name of a subcommand's container: `config` of `config|get`.
+    pub fn container_name(&self) -> &'static str {
+        self.name
+            .split_once('|')
+            .map_or(self.name, |(container, _)| container)
+    }
+
     /// The cells that this call needs.
     pub fn reach(&self, args: Args<'_>) -> Reach {
         match self.route {
@@ -192,17 +202,22 @@ impl Command {
         }
     }
 
-    /// The row's categories and those that follow from its flags.
+    /// The row's categories and those that follow from its flags. What a script reads is not known: no `read` for it.
     pub const fn acl_categories(&self) -> Categories {
-        let mut set = self.categories;
+        let reads = if self.categories & acl::SCRIPTING == 0 {
+            acl::READ
+        } else {
+            0
+        };
+        let speed = if self.is(FAST) { acl::FAST } else { acl::SLOW };
         let derived = [
             (WRITE, acl::WRITE),
-            (READONLY, acl::READ),
+            (READONLY, reads),
             (ADMIN, acl::ADMIN | acl::DANGEROUS),
             (PUBSUB, acl::PUBSUB),
             (BLOCKING, acl::BLOCKING),
-            (FAST, acl::FAST),
         ];
+        let mut set = self.categories | speed;
         let mut i = 0;
         while i < derived.len() {
             if self.is(derived[i].0) {
@@ -210,7 +225,7 @@ impl Command {
             }
             i += 1;
         }
-        if self.is(FAST) { set } else { set | acl::SLOW }
+        set
     }
 }
 
@@ -305,47 +320,42 @@ pub mod acl {
     }
 }
 
-/// The chapter of the documentation that a command belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    String,
-    Generic,
-    List,
-    Set,
-    SortedSet,
-    Hash,
-    Stream,
-    Bitmap,
-    Hyperloglog,
-    Geo,
-    Pubsub,
-    Transactions,
-    Scripting,
-    Connection,
-    Server,
-    Cluster,
+macro_rules! groups {
+    ($($group:ident $name:literal,)*) => {
+        /// The chapter of the documentation that a command belongs to.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Group {
+            $($group,)*
+        }
+
+        impl Group {
+            pub const ALL: [Group; [$($name),*].len()] = [$(Group::$group),*];
+
+            /// As COMMAND DOCS writes it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Group::$group => $name,)*
+                }
+            }
+        }
+    };
 }
 
-impl Group {
-    /// As COMMAND DOCS writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Group::String => "string",
-            Group::Generic => "generic",
-            Group::List => "list",
-            Group::Set => "set",
-            Group::SortedSet => "sorted-set",
-            Group::Hash => "hash",
-            Group::Stream => "stream",
-            Group::Bitmap => "bitmap",
-            Group::Hyperloglog => "hyperloglog",
-            Group::Geo => "geo",
-            Group::Pubsub => "pubsub",
-            Group::Transactions => "transactions",
-            Group::Scripting => "scripting",
-            Group::Connection => "connection",
-            Group::Server => "server",
-            Group::Cluster => "cluster",
-        }
-    }
+groups! {
+    String "string",
+    Generic "generic",
+    List "list",
+    Set "set",
+    SortedSet "sorted-set",
+    Hash "hash",
+    Stream "stream",
+    Bitmap "bitmap",
+    Hyperloglog "hyperloglog",
+    Geo "geo",
+    Pubsub "pubsub",
+    Transactions "transactions",
+    Scripting "scripting",
+    Connection "connection",
+    Server "server",
+    Cluster "cluster",
 }

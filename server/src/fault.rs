@@ -50,6 +50,10 @@ faults! {
     NoProto = "NOPROTO unsupported protocol version";
     MaxClients = "ERR max number of clients reached";
     OutOfMemory = "OOM command not allowed when used memory > 'maxmemory'.";
+    InvalidCommand = "ERR Invalid command specified";
+    NoKeyArguments = "ERR The command has no key arguments";
+    InvalidArgumentCount = "ERR Invalid number of arguments specified for command";
+    InvalidArguments = "ERR Invalid arguments specified for command";
     /// SAVE and its kin, as long as there is no persistence.
     NoPersistence = "ERR this server keeps data in memory only: persistence is not available";
 }

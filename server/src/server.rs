@@ -170,7 +170,7 @@ pub struct Server {
     pub router: Router,
     pub clients: Registry,
     pub config: ConfigStore,
-    pub commands: crate::commands::Table,
+    pub commands: crate::command::table::Table,
     pub identity: Identity,
     pub gates: AtomicU32,
     /// Until when CLIENT PAUSE is in force, Unix ms.
@@ -201,7 +201,7 @@ impl Server {
         let cells = cells_for(loops);
         let seed = Seed::new(parts.seed);
         let databases = settings.databases as usize;
-        let commands = crate::commands::Table::new();
+        let commands = crate::command::table::Table::new(crate::commands::FAMILIES);
         let handle = |waker| LoopHandle {
             mailbox: Mailbox::new(),
             waker,

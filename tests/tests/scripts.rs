@@ -26,3 +26,8 @@ fn expire() {
 fn scan() {
     check("scan");
 }
+
+#[test]
+fn command() {
+    check("command");
+}

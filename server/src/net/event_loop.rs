@@ -435,6 +435,11 @@ impl EventLoop {
         }
     }
 
+    /// Connections that this loop owns.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
     pub fn server(&self) -> &'static Server {
         self.exec.server
     }
