@@ -75,7 +75,7 @@ pub struct Command {
     pub since: &'static str,
     pub complexity: &'static str,
     pub summary: &'static str,
-    /// The arguments, in the notation of [`syntax`](crate::command::syntax).
+    /// The arguments, in the notation of the module [`syntax`].
     pub syntax: &'static str,
     /// (version, what it changed), oldest first.
     pub history: &'static [(&'static str, &'static str)],
