@@ -58,6 +58,11 @@ impl<'a> Args<'a> {
         self.spans.len()
     }
 
+    /// Bytes of the request with the protocol's framing.
+    pub fn request_len(self) -> usize {
+        self.bytes.len()
+    }
+
     #[inline]
     pub fn get(self, index: usize) -> Option<&'a [u8]> {
         self.spans.get(index).map(|span| span.of(self.bytes))

@@ -83,6 +83,8 @@ pub struct Command {
     pub tips: &'static [&'static str],
     pub deprecated: Option<Deprecated>,
     pub subcommands: &'static [&'static Command],
+    /// Whether an argument is not to be seen in MONITOR and the logs.
+    pub is_secret: fn(Args<'_>, usize) -> bool,
     /// Given by the table of commands when it is built.
     pub id: Option<&'static Id>,
 }
@@ -150,6 +152,7 @@ impl Command {
         tips: &[],
         deprecated: None,
         subcommands: &[],
+        is_secret: |_, _| false,
         id: None,
     };
 

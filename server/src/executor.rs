@@ -22,6 +22,9 @@ use crate::task::{Mail, Task};
 /// Time that a loop spends on other loops' jobs or on a duty before it looks at its sockets again.
 pub const SLICE_NS: u64 = 100_000;
 
+/// A larger buffer than this is given back rather than kept for the next reply.
+const BUFFER_MAX: usize = 128 * 1024;
+
 /// One per loop.
 pub struct Executor {
     /// The loop's number.
@@ -120,7 +123,7 @@ impl Executor {
     /// Keeps the buffer of an output that has been sent.
     #[inline]
     pub fn take_buffer(&mut self, buffer: Vec<u8>) {
-        if buffer.capacity() > self.buffer.capacity() {
+        if buffer.capacity() > self.buffer.capacity() && buffer.capacity() <= BUFFER_MAX {
             self.buffer = buffer;
         }
     }

@@ -14,6 +14,7 @@ pub mod gates;
 pub mod keyspace;
 pub mod lazy_free;
 pub mod log;
+pub mod monitor;
 pub mod net;
 pub mod os;
 pub mod router;

@@ -1,5 +1,6 @@
 //! The commands, one file per family: each row beside its function.
 
+pub mod client;
 pub mod command;
 pub mod conditional;
 pub mod connection;
@@ -10,6 +11,7 @@ pub mod flush;
 pub mod generic;
 pub mod keys;
 pub mod lcs;
+pub mod monitor;
 pub mod object;
 pub mod relocate;
 pub mod scan;
@@ -20,6 +22,7 @@ use crate::command::Command;
 
 /// Every row, family by family.
 pub static FAMILIES: &[&[&Command]] = &[
+    client::ROWS,
     command::ROWS,
     conditional::ROWS,
     connection::ROWS,
@@ -29,6 +32,7 @@ pub static FAMILIES: &[&[&Command]] = &[
     generic::ROWS,
     keys::ROWS,
     lcs::ROWS,
+    monitor::ROWS,
     object::ROWS,
     relocate::ROWS,
     scan::ROWS,
