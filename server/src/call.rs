@@ -58,6 +58,11 @@ impl<'a> Args<'a> {
         self.spans.len()
     }
 
+    /// Bytes of the request with the protocol's framing.
+    pub fn request_len(self) -> usize {
+        self.bytes.len()
+    }
+
     #[inline]
     pub fn get(self, index: usize) -> Option<&'a [u8]> {
         self.spans.get(index).map(|span| span.of(self.bytes))
@@ -80,6 +85,11 @@ impl<'a> Args<'a> {
 
     pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> {
         self.spans.iter().map(move |span| span.of(self.bytes))
+    }
+
+    /// How many cells there are.
+    pub fn cells(self) -> usize {
+        self.router.cells()
     }
 
     /// Argument `index` as a key.

@@ -29,6 +29,9 @@ macro_rules! flags {
 
 mod check;
 pub mod keys;
+pub mod listing;
+pub mod syntax;
+pub mod table;
 
 pub mod row {
     //! The vocabulary of rows: `use crate::command::row::*` in a family's file.
@@ -39,7 +42,7 @@ pub mod row {
     pub use super::keys::{
         ACCESS, DELETE, INCOMPLETE, INSERT, NOT_KEY, OW, RM, RO, RW, UPDATE, VARIABLE_FLAGS,
     };
-    pub use super::keys::{KeyAt, Unclear};
+    pub use super::keys::{KeyAt, KeySpec, Unclear};
     pub use super::keys::{counted_keys, key, key_after, keys_from, unknown_keys};
     pub use super::{Command, Group, Reach, Route, acl, deprecated, flag, flag::*};
     pub use crate::command;
@@ -72,7 +75,7 @@ pub struct Command {
     pub since: &'static str,
     pub complexity: &'static str,
     pub summary: &'static str,
-    /// The arguments, in the notation of [`syntax`](crate::command::syntax).
+    /// The arguments, in the notation of the module [`syntax`].
     pub syntax: &'static str,
     /// (version, what it changed), oldest first.
     pub history: &'static [(&'static str, &'static str)],
@@ -80,6 +83,8 @@ pub struct Command {
     pub tips: &'static [&'static str],
     pub deprecated: Option<Deprecated>,
     pub subcommands: &'static [&'static Command],
+    /// Whether an argument is not to be seen in MONITOR and the logs.
+    pub is_secret: fn(Args<'_>, usize) -> bool,
     /// Given by the table of commands when it is built.
     pub id: Option<&'static Id>,
 }
@@ -147,6 +152,7 @@ impl Command {
         tips: &[],
         deprecated: None,
         subcommands: &[],
+        is_secret: |_, _| false,
         id: None,
     };
 
@@ -182,6 +188,13 @@ impl Command {
         self.name.split_once('|').map_or(self.name, |(_, own)| own)
     }
 
+    /// The name of a subcommand's container: `config` of `config|get`.
+    pub fn container_name(&self) -> &'static str {
+        self.name
+            .split_once('|')
+            .map_or(self.name, |(container, _)| container)
+    }
+
     /// The cells that this call needs.
     pub fn reach(&self, args: Args<'_>) -> Reach {
         match self.route {
@@ -192,17 +205,22 @@ impl Command {
         }
     }
 
-    /// The row's categories and those that follow from its flags.
+    /// The row's categories and those that follow from its flags. What a script reads is not known: no `read` for it.
     pub const fn acl_categories(&self) -> Categories {
-        let mut set = self.categories;
+        let reads = if self.categories & acl::SCRIPTING == 0 {
+            acl::READ
+        } else {
+            0
+        };
+        let speed = if self.is(FAST) { acl::FAST } else { acl::SLOW };
         let derived = [
             (WRITE, acl::WRITE),
-            (READONLY, acl::READ),
+            (READONLY, reads),
             (ADMIN, acl::ADMIN | acl::DANGEROUS),
             (PUBSUB, acl::PUBSUB),
             (BLOCKING, acl::BLOCKING),
-            (FAST, acl::FAST),
         ];
+        let mut set = self.categories | speed;
         let mut i = 0;
         while i < derived.len() {
             if self.is(derived[i].0) {
@@ -210,7 +228,7 @@ impl Command {
             }
             i += 1;
         }
-        if self.is(FAST) { set } else { set | acl::SLOW }
+        set
     }
 }
 
@@ -255,7 +273,7 @@ pub mod flag {
         NO_ASYNC_LOADING = 15 "no_async_loading",
         /// Refused inside MULTI.
         NO_MULTI = 16 "no_multi",
-        /// Derived from the key specs, see [`Command::flag_names`](super::Command::flag_names); not for rows.
+        /// Derived from the key specs, see [`Command::all_flags`](super::Command::all_flags); not for rows.
         MOVABLE_KEYS = 17 "movablekeys",
         /// Allowed while a script runs longer than `busy-reply-threshold`.
         ALLOW_BUSY = 18 "allow_busy",
@@ -305,47 +323,42 @@ pub mod acl {
     }
 }
 
-/// The chapter of the documentation that a command belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Group {
-    String,
-    Generic,
-    List,
-    Set,
-    SortedSet,
-    Hash,
-    Stream,
-    Bitmap,
-    Hyperloglog,
-    Geo,
-    Pubsub,
-    Transactions,
-    Scripting,
-    Connection,
-    Server,
-    Cluster,
+macro_rules! groups {
+    ($($group:ident $name:literal,)*) => {
+        /// The chapter of the documentation that a command belongs to.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Group {
+            $($group,)*
+        }
+
+        impl Group {
+            pub const ALL: [Group; [$($name),*].len()] = [$(Group::$group),*];
+
+            /// As COMMAND DOCS writes it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Group::$group => $name,)*
+                }
+            }
+        }
+    };
 }
 
-impl Group {
-    /// As COMMAND DOCS writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Group::String => "string",
-            Group::Generic => "generic",
-            Group::List => "list",
-            Group::Set => "set",
-            Group::SortedSet => "sorted-set",
-            Group::Hash => "hash",
-            Group::Stream => "stream",
-            Group::Bitmap => "bitmap",
-            Group::Hyperloglog => "hyperloglog",
-            Group::Geo => "geo",
-            Group::Pubsub => "pubsub",
-            Group::Transactions => "transactions",
-            Group::Scripting => "scripting",
-            Group::Connection => "connection",
-            Group::Server => "server",
-            Group::Cluster => "cluster",
-        }
-    }
+groups! {
+    String "string",
+    Generic "generic",
+    List "list",
+    Set "set",
+    SortedSet "sorted-set",
+    Hash "hash",
+    Stream "stream",
+    Bitmap "bitmap",
+    Hyperloglog "hyperloglog",
+    Geo "geo",
+    Pubsub "pubsub",
+    Transactions "transactions",
+    Scripting "scripting",
+    Connection "connection",
+    Server "server",
+    Cluster "cluster",
 }

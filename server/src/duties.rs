@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::executor::{Executor, SLICE_NS};
-use crate::server::Access;
+use crate::server::{Access, gate};
 use crate::shards::CellSet;
 
 /// Time between two rounds of chores.
@@ -20,7 +20,8 @@ const ITEMS_PER_LOOK: usize = 64;
 /// How long the loop may sleep.
 pub fn until_next(exec: &Executor, next_cron_ns: u64) -> Duration {
     let cron = next_cron_ns.saturating_sub(exec.now_ns);
-    if exec.soonest == i64::MAX {
+    // Nothing expires while CLIENT PAUSE is in force; the chores find out when it is over.
+    if exec.soonest == i64::MAX || exec.raised() & gate::PAUSE != 0 {
         return Duration::from_nanos(cron);
     }
     let now_ns = exec.clock.unix_ns_at(exec.clock.monotonic_ns());
@@ -44,7 +45,8 @@ pub fn run(exec: &mut Executor, next_cron_ns: &mut u64) -> bool {
         }
         exec.soonest = 0;
     }
-    if exec.soonest <= exec.now_ms {
+    let paused = exec.server.pause.is_on(exec.server, exec.now_ms);
+    if exec.soonest <= exec.now_ms && !paused {
         expire_due(exec);
     }
     cron
@@ -79,8 +81,9 @@ fn expire_cell(exec: &mut Executor, access: &mut Access<'_>, cell: usize, until_
     for db in access.data(cell).dbs_mut() {
         loop {
             let now_ms = exec.now_ms as u64;
-            let slice = db.expire(now_ms, ITEMS_PER_LOOK, |_, deadline| {
+            let slice = db.expire(now_ms, ITEMS_PER_LOOK, |entry, deadline| {
                 lag.record(now_ms.saturating_sub(deadline));
+                exec.discard(entry);
             });
             stats.expired_keys.add(slice.entries as u64);
             exec.lap();

@@ -48,8 +48,18 @@ faults! {
     NotAuthenticated = "NOAUTH Authentication required.";
     WrongPassword = "WRONGPASS invalid username-password pair or user is disabled.";
     NoProto = "NOPROTO unsupported protocol version";
+    /// A client that runs MONITOR asks for data.
+    MonitorOnly = "ERR Replica can't interact with the keyspace";
+    HelloFirst = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+        <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
+    NoPasswordSet = "ERR AUTH <password> called without any password configured for the default user. Are you sure \
+        your configuration is correct?";
     MaxClients = "ERR max number of clients reached";
     OutOfMemory = "OOM command not allowed when used memory > 'maxmemory'.";
+    InvalidCommand = "ERR Invalid command specified";
+    NoKeyArguments = "ERR The command has no key arguments";
+    InvalidArgumentCount = "ERR Invalid number of arguments specified for command";
+    InvalidArguments = "ERR Invalid arguments specified for command";
     /// SAVE and its kin, as long as there is no persistence.
     NoPersistence = "ERR this server keeps data in memory only: persistence is not available";
 }

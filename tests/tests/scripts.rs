@@ -6,3 +6,28 @@ use ostraka_tests::script::check;
 fn basics() {
     check("basics");
 }
+
+#[test]
+fn string() {
+    check("string");
+}
+
+#[test]
+fn keys() {
+    check("keys");
+}
+
+#[test]
+fn expire() {
+    check("expire");
+}
+
+#[test]
+fn scan() {
+    check("scan");
+}
+
+#[test]
+fn command() {
+    check("command");
+}
