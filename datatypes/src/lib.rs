@@ -3,7 +3,15 @@
 //! This crate knows nobody: no clock, no dice, no I/O. Time and randomness are arguments, so that every
 //! structure can be tested against a model from a seed. `unsafe` lives in `raw` only.
 
+pub mod access;
 pub mod blob;
+pub mod db;
 pub mod expiry;
+pub mod glob;
+pub mod hash;
 pub mod integer;
+pub mod lcs;
+pub mod numbers;
 pub mod raw;
+pub mod resp;
+pub mod slot;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use self::block::Block;
 use crate::blob::{BLOB_MIN, Blob};
 use crate::integer;
+use crate::raw::table::Element;
 
 /// Longest string that Redis embeds in its object, hence the longest that reports `embstr`.
 pub const EMBSTR_MAX: usize = 44;
@@ -209,6 +210,15 @@ impl Entry {
         (self.form() == Form::Blob).then(|| Blob::clone(&self.borrow_blob()))
     }
 
+    /// Another reference to a value of at least `min_len` bytes, and of [`BLOB_MIN`].
+    #[inline]
+    pub fn large_blob(&self, min_len: usize) -> Option<Blob> {
+        if self.form() != Form::Blob {
+            return None;
+        }
+        self.blob().filter(|blob| blob.len() >= min_len)
+    }
+
     #[inline]
     pub fn deadline(&self) -> Option<u64> {
         self.block.deadline()
@@ -386,20 +396,27 @@ impl Entry {
             blob
         })
     }
+}
 
-    /// Gives the pointer away, to a slot of a table.
-    pub fn into_raw(self) -> NonNull<u8> {
+// SAFETY:
+// 1. A block is allocated with an alignment of 8 in user space, below 2^48; `from_raw` takes the same address back.
+// 2. A block is a bare pointer, so copies are harmless until one of them is dropped or writes.
+// 3. The key lies in the block, behind the pointer.
+// 4. No method that borrows an entry as shared replaces its block.
+unsafe impl Element for Entry {
+    fn into_raw(self) -> NonNull<u8> {
         ManuallyDrop::new(self).block.as_raw()
     }
 
-    /// # Safety
-    /// `raw` came from [`Entry::into_raw`], and what it stands for is not taken back a second time. A copy may be made to look
-    /// at an entry in its slot, if it is never dropped nor used while another one writes.
-    pub unsafe fn from_raw(raw: NonNull<u8>) -> Entry {
+    unsafe fn from_raw(raw: NonNull<u8>) -> Entry {
         // SAFETY: the caller's promise is the one that the block asks for.
-        Entry {
-            block: unsafe { Block::from_raw(raw) },
-        }
+        let block = unsafe { Block::from_raw(raw) };
+        Entry { block }
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.block.key()
     }
 }
 

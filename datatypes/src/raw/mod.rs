@@ -3,3 +3,5 @@
 #![allow(unsafe_code)]
 
 pub mod entry;
+pub mod prefetch;
+pub mod table;

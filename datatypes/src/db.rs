@@ -1,0 +1,284 @@
+//! One database of one cell: the table of its entries and the index of their deadlines, kept in step.
+//!
+//! Everything that changes whether or when an entry expires goes through [`Found`], so that the two cannot
+//! disagree: an entry with a deadline has exactly one item in the index that will reach it, either at its
+//! deadline, or earlier with the entry's re-arm flag set. Items that reach nothing are stale and dropped.
+
+use crate::expiry::{ExpiryIndex, Verdict};
+use crate::hash::Seed;
+use crate::raw::entry::{Entry, Value};
+use crate::raw::table::{Occupied, Ref, Table};
+
+/// An entry to be looked at, for as long as its database is borrowed.
+pub type EntryRef<'a> = Ref<'a, Entry>;
+
+/// The part of a hash that the expiry index keeps.
+#[inline]
+fn position(hash: u64) -> u64 {
+    hash >> 16
+}
+
+/// Entries and deadlines of one database in one cell.
+pub struct Db {
+    table: Table<Entry>,
+    deadlines: ExpiryIndex,
+    /// Entries that have a deadline.
+    volatile: usize,
+}
+
+/// What a lookup found.
+pub enum Lookup<'a> {
+    Live(Found<'a>),
+    /// There was an entry, and its time was up: it is gone now.
+    Expired,
+    Missing,
+}
+
+/// What a slice of active expiry did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Entries removed.
+    pub entries: usize,
+    /// Items of the index that were looked at.
+    pub items: usize,
+    /// Whether more is due already.
+    pub more: bool,
+}
+
+impl Db {
+    pub fn new(seed: Seed) -> Self {
+        Self {
+            table: Table::new(seed),
+            deadlines: ExpiryIndex::default(),
+            volatile: 0,
+        }
+    }
+
+    /// Takes everything out, in constant time: what is left is an empty database. Views go with the entries.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        Self {
+            table: self.table.take_all(),
+            deadlines: std::mem::take(&mut self.deadlines),
+            volatile: std::mem::take(&mut self.volatile),
+        }
+    }
+
+    /// Entries, expired ones that nobody has met yet included.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Entries that have a deadline.
+    pub fn volatile(&self) -> usize {
+        self.volatile
+    }
+
+    /// Bytes of the table and the index, without the entries.
+    pub fn overhead(&self) -> (usize, usize) {
+        (self.table.bytes(), self.deadlines.bytes())
+    }
+
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        self.table.prefetch_bucket(hash);
+    }
+
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        self.table.prefetch_element(hash);
+    }
+
+    /// The entry of `key`, unless its deadline is at or before `now_ms`.
+    #[inline]
+    pub fn find(&mut self, hash: u64, key: &[u8], now_ms: u64) -> Lookup<'_> {
+        let Some(slot) = self.table.get_mut(hash, key) else {
+            return Lookup::Missing;
+        };
+        let found = Found {
+            slot,
+            deadlines: &mut self.deadlines,
+            volatile: &mut self.volatile,
+            hash,
+        };
+        if found
+            .entry()
+            .deadline()
+            .is_some_and(|deadline| deadline <= now_ms)
+        {
+            drop(found.remove());
+            return Lookup::Expired;
+        }
+        Lookup::Live(found)
+    }
+
+    /// Adds an entry whose key is not here.
+    pub fn insert(&mut self, hash: u64, mut entry: Entry, hint: u16) {
+        entry.set_rearm(false);
+        if let Some(deadline) = entry.deadline() {
+            self.deadlines.insert(position(hash), deadline);
+            self.volatile += 1;
+        }
+        self.table.insert_new(hash, entry, hint);
+    }
+
+    /// Removes entries whose deadline is at or before `now_ms`, in the order of their deadlines, after looking
+    /// at no more than `budget` items. Each removed entry is shown to `gone` with its deadline.
+    pub fn expire(
+        &mut self,
+        now_ms: u64,
+        budget: usize,
+        mut gone: impl FnMut(Entry, u64),
+    ) -> Expired {
+        let Self {
+            table,
+            deadlines,
+            volatile,
+        } = self;
+        let mut entries = 0;
+        let slice = deadlines.expire_slice(now_ms, budget, |position, deadline| {
+            let due = |entry: &Entry| entry.deadline() == Some(deadline);
+            if let Some(slot) = table.find_by(position, due) {
+                *volatile -= 1;
+                entries += 1;
+                gone(slot.remove(), deadline);
+                return Verdict::Expired;
+            }
+            let Some(mut slot) = table.find_by(position, |entry| entry.rearm()) else {
+                return Verdict::Stale;
+            };
+            let later = slot.get().deadline();
+            slot.update(|entry| entry.set_rearm(false));
+            later.map_or(Verdict::Stale, Verdict::Rearm)
+        });
+        if deadlines.wants_compaction() {
+            deadlines.compact_slice(budget, |position, deadline| {
+                table
+                    .find_by(position, |entry| {
+                        entry.deadline() == Some(deadline) || entry.rearm()
+                    })
+                    .is_some()
+            });
+        }
+        Expired {
+            entries,
+            items: slice.processed,
+            more: slice.more_due,
+        }
+    }
+
+    /// The earliest time in Unix ms at which something may expire; early rather than late.
+    pub fn next_due(&self) -> Option<u64> {
+        self.deadlines.next_due()
+    }
+
+    /// See [`Table::scan`].
+    pub fn scan(&self, cursor: u64, count: usize, emit: impl FnMut(EntryRef<'_>)) -> u64 {
+        self.table.scan(cursor, count, emit)
+    }
+
+    /// Any entry, each equally likely, expired ones included.
+    pub fn random(&self, dice: &mut impl FnMut() -> u64) -> Option<EntryRef<'_>> {
+        self.table.random(dice)
+    }
+
+    /// All entries, in no order, expired ones included.
+    pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        self.table.iter()
+    }
+
+    /// The table itself, for its views.
+    pub fn table(&mut self) -> &mut Table<Entry> {
+        &mut self.table
+    }
+}
+
+/// An entry in its place.
+pub struct Found<'a> {
+    slot: Occupied<'a, Entry>,
+    deadlines: &'a mut ExpiryIndex,
+    volatile: &'a mut usize,
+    hash: u64,
+}
+
+impl<'a> Found<'a> {
+    #[inline]
+    pub fn entry(&self) -> &Entry {
+        self.slot.get()
+    }
+
+    /// The entry for as long as the database is borrowed.
+    #[inline]
+    pub fn into_entry(self) -> EntryRef<'a> {
+        self.slot.into_ref()
+    }
+
+    #[inline]
+    pub fn hint(&self) -> u16 {
+        self.slot.hint()
+    }
+
+    #[inline]
+    pub fn set_hint(&mut self, hint: u16) {
+        self.slot.set_hint(hint);
+    }
+
+    /// Changes the value; the deadline must stay.
+    #[inline]
+    pub fn update<R>(&mut self, change: impl FnOnce(&mut Entry) -> R) -> R {
+        self.slot.update(change)
+    }
+
+    /// Another value and deadline.
+    #[inline]
+    pub fn replace(&mut self, value: Value<'_>, deadline: Option<u64>) {
+        let old = self.entry().deadline();
+        self.slot.update(|entry| entry.replace(value, deadline));
+        if old.is_some() || deadline.is_some() {
+            self.file(old, deadline);
+        }
+    }
+
+    /// Another deadline, or none.
+    pub fn set_deadline(&mut self, deadline: Option<u64>) {
+        let old = self.entry().deadline();
+        self.slot.update(|entry| entry.set_deadline(deadline));
+        self.file(old, deadline);
+    }
+
+    /// Tells the index that the deadline went from `old` to `new`, which the entry has already.
+    fn file(&mut self, old: Option<u64>, new: Option<u64>) {
+        match (old, new) {
+            (None, None) => {}
+            (None, Some(new)) => {
+                *self.volatile += 1;
+                self.deadlines.insert(position(self.hash), new);
+            }
+            (Some(_), None) => {
+                *self.volatile -= 1;
+                self.deadlines.note_stale();
+            }
+            (Some(old), Some(new)) if new == old => {}
+            // The old item stays and will file the entry again when it fires: no cost for keys refreshed often.
+            (Some(old), Some(new)) if new > old => self.slot.update(|entry| entry.set_rearm(true)),
+            (Some(_), Some(new)) => {
+                self.deadlines.note_stale();
+                self.deadlines.insert(position(self.hash), new);
+                self.slot.update(|entry| entry.set_rearm(false));
+            }
+        }
+    }
+
+    /// Takes the entry out.
+    pub fn remove(self) -> Entry {
+        if self.entry().deadline().is_some() {
+            *self.volatile -= 1;
+            self.deadlines.note_stale();
+        }
+        self.slot.remove()
+    }
+}

@@ -1,0 +1,143 @@
+//! One command: gates, handler, bookkeeping.
+//!
+//! [`execute`] is the whole contract. Whoever may run the command runs it with its cells held; what it answered is
+//! in the output, what it took is in the statistics, and those who watch have seen it.
+
+use ostraka_datatypes::resp::{Mark, Output, Reply};
+
+use crate::call::{Args, Call};
+use crate::command::Command;
+use crate::executor::Executor;
+use crate::fault::Fault;
+use crate::gates;
+use crate::keyspace::Keyspace;
+use crate::monitor;
+use crate::server::{Access, gate};
+use crate::session::{ReplyMode, Session};
+use crate::task::{Job, Task};
+
+/// A command that takes longer than this makes the next one read the wall clock again.
+const STALE_AFTER_NS: u64 = 500_000;
+
+/// Runs one command. Its cells are held; `job` receives what it leaves to its loop.
+#[inline]
+pub fn execute(
+    exec: &mut Executor,
+    access: &mut Access<'_>,
+    command: &'static Command,
+    args: Args<'_>,
+    session: &mut Session,
+    output: &mut Output,
+    job: &mut Option<Box<dyn Job>>,
+) {
+    let raised = exec.raised();
+    if raised & gate::MONITOR != 0 {
+        // The time that MONITOR prints is the time that the command sees.
+        exec.refresh_now();
+    }
+    if (raised != 0 || !session.authenticated)
+        && let Err(fault) = gates::check(exec, raised, session, command, args)
+    {
+        return refuse(exec, session, output, Some(command), &fault);
+    }
+    let before = output.mark();
+    let mode = session.begin_reply();
+    let mut call = Call {
+        command,
+        args,
+        reply: Reply::new(output, session.protocol),
+        server: exec.server,
+        db: Keyspace::new(access.reborrow(), exec, session),
+        session,
+        job,
+    };
+    let outcome = (command.run)(&mut call);
+    session.protocol = call.reply.protocol();
+    if let Err(fault) = outcome {
+        fail(exec, session, command, output, before, &fault);
+    }
+    if mode != ReplyMode::On || session.reply_mode != ReplyMode::On {
+        session.job_unheard = mute(mode, session, output, before) && job.is_some();
+    }
+    if raised & gate::MONITOR != 0 {
+        monitor::feed(exec, session, command, args);
+    }
+    let took = exec.lap();
+    let stats = exec.stats();
+    stats.commands_processed.add(1);
+    stats.command(command.id()).record(took);
+    if took >= STALE_AFTER_NS {
+        exec.refresh_now();
+    }
+}
+
+/// Runs a command that waited for its cells in an inbox.
+pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
+    exec.begin_batch();
+    let args = Args::new(&task.bytes, &task.spans, exec.server.router, None);
+    let client = &task.session.record;
+    if client.is_doomed() || gates::is_paused(exec, &task.session, task.command, args) {
+        task.bounced = true;
+        return;
+    }
+    execute(
+        exec,
+        access,
+        task.command,
+        args,
+        &mut task.session,
+        &mut task.output,
+        &mut task.job,
+    );
+}
+
+/// Answers a command that is not run.
+#[cold]
+pub fn refuse(
+    exec: &mut Executor,
+    session: &mut Session,
+    output: &mut Output,
+    command: Option<&'static Command>,
+    fault: &Fault,
+) {
+    let before = output.mark();
+    Reply::new(output, session.protocol).error(fault.text());
+    let mode = session.begin_reply();
+    mute(mode, session, output, before);
+    exec.server.count_error(fault.code());
+    exec.stats().error_replies.add(1);
+    if let Some(command) = command {
+        exec.stats().command(command.id()).rejected.add(1);
+    }
+}
+
+#[cold]
+fn fail(
+    exec: &mut Executor,
+    session: &Session,
+    command: &'static Command,
+    output: &mut Output,
+    before: Mark,
+    fault: &Fault,
+) {
+    output.rollback(before);
+    Reply::new(output, session.protocol).error(fault.text());
+    exec.server.count_error(fault.code());
+    exec.stats().error_replies.add(1);
+    exec.stats().command(command.id()).failed.add(1);
+}
+
+/// CLIENT REPLY: takes back what a client does not want to hear. `mode` was in force when the command began.
+/// Returns whether it did.
+#[cold]
+fn mute(mode: ReplyMode, session: &mut Session, output: &mut Output, before: Mark) -> bool {
+    // CLIENT REPLY ON is answered, whatever was in force; OFF and SKIP never are.
+    let unheard = session.reply_mode != ReplyMode::On;
+    if unheard {
+        output.rollback(before);
+    }
+    if mode == ReplyMode::Skipping && session.reply_mode == mode {
+        session.reply_mode = ReplyMode::On;
+    }
+    unheard
+}

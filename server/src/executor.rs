@@ -1,0 +1,198 @@
+//! The executing thread: its clock, dice, counters and outgoing wake-ups.
+//!
+//! Whoever holds a cell executes on it, for its own connections and for those of other loops, so everything a
+//! command needs besides the data comes from here and never from the cell's owner.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use ostraka_datatypes::raw::entry::Entry;
+use ostraka_datatypes::resp::Output;
+
+use crate::config::Settings;
+use crate::engine;
+use crate::lazy_free::{Garbage, LARGE};
+use crate::os::clock::Clock;
+use crate::os::entropy::Dice;
+use crate::server::{Access, Server, Shard};
+use crate::shards::{CellSet, Executor as Runs};
+use crate::stats::LoopStats;
+use crate::task::{Mail, Task};
+
+/// Time that a loop spends on other loops' jobs or on a duty before it looks at its sockets again.
+pub const SLICE_NS: u64 = 100_000;
+
+/// A larger buffer than this is given back rather than kept for the next reply.
+const BUFFER_MAX: usize = 128 * 1024;
+
+/// One per loop.
+pub struct Executor {
+    /// The loop's number.
+    pub home: usize,
+    pub server: &'static Server,
+    pub settings: Arc<Settings>,
+    settings_generation: u64,
+    pub clock: Clock,
+    pub dice: Dice,
+    /// Monotonic time at the last command boundary.
+    pub now_ns: u64,
+    /// Unix time, as commands of this batch see it.
+    pub now_ms: i64,
+    /// Earliest deadline that this loop knows of, per cell; see `duties`.
+    pub due: Box<[i64]>,
+    pub soonest: i64,
+    drain_until_ns: u64,
+    /// Loops (never more than cells) that have mail and were asleep.
+    asleep: CellSet,
+    /// A buffer that replies are gathered in, lent from connection to connection.
+    buffer: Vec<u8>,
+}
+
+impl Executor {
+    pub fn new(home: usize, server: &'static Server, clock: Clock, seed: u64) -> Self {
+        let cells = server.router.cells();
+        let mut executor = Self {
+            home,
+            settings: server.config.settings(),
+            settings_generation: server.config.generation(),
+            server,
+            clock,
+            dice: Dice::new(seed),
+            now_ns: 0,
+            now_ms: 0,
+            due: vec![i64::MAX; cells].into(),
+            soonest: i64::MAX,
+            drain_until_ns: 0,
+            asleep: CellSet::EMPTY,
+            buffer: Vec::new(),
+        };
+        executor.begin_turn();
+        executor
+    }
+
+    #[inline]
+    pub fn stats(&self) -> &'static LoopStats {
+        &self.server.loops[self.home].stats
+    }
+
+    /// Looks at the clock and at what other threads may have changed.
+    pub fn begin_turn(&mut self) {
+        self.now_ns = self.clock.tick();
+        self.now_ms = self.clock.unix_ms_at(self.now_ns);
+        self.drain_until_ns = self.now_ns + SLICE_NS;
+        self.catch_up();
+    }
+
+    /// Notices a CONFIG SET or RESETSTAT.
+    pub fn catch_up(&mut self) {
+        let generation = self.server.config.generation();
+        if generation != self.settings_generation {
+            self.settings = self.server.config.settings();
+            self.settings_generation = generation;
+        }
+        self.stats().catch_up(&self.server.stats_generation);
+    }
+
+    /// Reads the clock; commands see the new time from now on. Returns nanoseconds since the last reading.
+    #[inline]
+    pub fn lap(&mut self) -> u64 {
+        let now = self.clock.monotonic_ns();
+        let took = now.saturating_sub(self.now_ns);
+        self.now_ns = now;
+        took
+    }
+
+    /// Reads the clock for commands whose cells have just been taken: whoever held them before has seen no later time.
+    #[inline]
+    pub fn begin_batch(&mut self) {
+        self.lap();
+        self.refresh_now();
+    }
+
+    /// Makes the last clock reading the time that commands see.
+    #[inline]
+    pub fn refresh_now(&mut self) {
+        self.now_ms = self.clock.unix_ms_at(self.now_ns);
+    }
+
+    /// The gates that are raised for everybody.
+    #[inline]
+    pub fn raised(&self) -> u32 {
+        self.server.gates.load(Relaxed)
+    }
+
+    /// Gives an output that has no buffer the loop's warm one.
+    #[inline]
+    pub fn lend_buffer(&mut self, output: &mut Output) {
+        output.lend(&mut self.buffer);
+    }
+
+    /// Keeps the buffer of an output that has been sent.
+    #[inline]
+    pub fn take_buffer(&mut self, buffer: Vec<u8>) {
+        if buffer.capacity() > self.buffer.capacity() && buffer.capacity() <= BUFFER_MAX {
+            self.buffer = buffer;
+        }
+    }
+
+    /// Frees what may be large off the loop; it counts as so many objects.
+    pub fn free_later(&self, objects: usize, garbage: Garbage) {
+        self.stats().lazyfreed_objects.add(objects as u64);
+        self.server.lazy_free.give(objects as u64, garbage);
+    }
+
+    /// Frees an entry that has been taken out of the keyspace, later if it is large.
+    #[inline]
+    pub fn discard(&self, entry: Entry) {
+        if entry.large_blob(LARGE).is_some() {
+            self.free_later(1, Box::new(entry));
+        }
+    }
+
+    /// Hands mail to loop `to`; a sleeping loop is woken by the next [`Executor::wake`].
+    pub fn post(&mut self, to: usize, mail: Mail) {
+        if self.server.loops[to].mailbox.post(mail) {
+            self.asleep.insert(to);
+        }
+    }
+
+    /// Wakes the loops that mail was posted to while they slept. Called with no cell held.
+    #[inline]
+    pub fn wake(&mut self) {
+        if !self.asleep.is_empty() {
+            self.wake_all();
+        }
+    }
+
+    #[cold]
+    fn wake_all(&mut self) {
+        for home in std::mem::take(&mut self.asleep) {
+            self.stats().wakeups.add(1);
+            self.server.loops[home].waker.wake();
+        }
+    }
+
+    /// Remembers that something in `cell` expires at `deadline_ms`.
+    #[inline]
+    pub fn expect(&mut self, cell: usize, deadline_ms: i64) {
+        if deadline_ms < self.due[cell] {
+            self.due[cell] = deadline_ms;
+            self.soonest = self.soonest.min(deadline_ms);
+        }
+    }
+}
+
+impl Runs<Shard, Box<Task>> for Executor {
+    fn run(&mut self, access: &mut Access<'_>, mut task: Box<Task>) {
+        engine::run_task(self, access, &mut task);
+        self.post(task.origin.home, Mail::Done(task));
+    }
+
+    fn hand_over(&mut self, cell: usize) {
+        self.post(self.server.owner_of(cell), Mail::Drain(cell));
+    }
+
+    fn exhausted(&mut self) -> bool {
+        self.clock.monotonic_ns() > self.drain_until_ns
+    }
+}

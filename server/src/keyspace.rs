@@ -1,0 +1,446 @@
+//! The door to the data: what handlers read and change goes through here.
+//!
+//! A lookup expires what is due, counts hits and misses, and refreshes the access hint. A change is recorded as
+//! an event with its key, in one place, so that no handler can forget what must follow from it.
+
+use ostraka_datatypes::access;
+use ostraka_datatypes::db::{Db, EntryRef, Found, Lookup};
+use ostraka_datatypes::raw::entry::{Entry, Type, Value};
+
+use crate::config::settings::EvictionPolicy;
+use crate::executor::Executor;
+use crate::fault::Fault;
+use crate::lazy_free::LARGE;
+use crate::router::Key;
+use crate::server::{Access, Shard, gate};
+use crate::session::Session;
+
+/// What becomes of the deadline when a value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    Clear,
+    Keep,
+    /// Unix ms.
+    At(u64),
+}
+
+/// Keys whose entries are loaded together.
+const GROUP: usize = 16;
+
+/// What a change is called in keyspace events.
+pub type Event = &'static str;
+
+/// One caller's view of the keyspace: the cells that are held, and a database selected.
+pub struct Keyspace<'a> {
+    /// The cells of all databases that the command holds.
+    access: Access<'a>,
+    pub exec: &'a mut Executor,
+    db: usize,
+    touches: bool,
+    /// CLIENT PAUSE: entries whose time is up are not there, but stay until it is over.
+    paused: bool,
+}
+
+impl<'a> Keyspace<'a> {
+    #[inline]
+    pub fn new(access: Access<'a>, exec: &'a mut Executor, session: &Session) -> Self {
+        Self {
+            access,
+            paused: exec.raised() & gate::PAUSE != 0,
+            exec,
+            db: session.db(),
+            touches: !session.no_touch,
+        }
+    }
+
+    /// Unix time in ms, as this command sees it.
+    #[inline]
+    pub fn now_ms(&self) -> i64 {
+        self.exec.now_ms
+    }
+
+    /// The selected database.
+    pub fn db(&self) -> usize {
+        self.db
+    }
+
+    /// Goes on in another database.
+    pub fn select(&mut self, db: usize) {
+        self.db = db;
+    }
+
+    // ---- reading
+
+    /// The entry of `key`: counted as a hit or miss, and touched.
+    #[inline]
+    pub fn read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        let touch = self.touches.then(|| self.touch());
+        self.look_up(key, touch)
+    }
+
+    /// The entry of `key`: counted as a hit or miss, but not touched, as by commands that ask about a key only.
+    pub fn inspect(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        self.look_up(key, None)
+    }
+
+    #[inline]
+    fn look_up(&mut self, key: Key<'_>, touch: Option<Touch>) -> Option<EntryRef<'_>> {
+        let stats = self.exec.stats();
+        let (now, paused) = (self.exec.now_ms as u64, self.paused);
+        let shard = self.access.data(key.cell);
+        match lookup(shard.db_mut(self.db), key, now, paused) {
+            Lookup::Live(mut found) => {
+                stats.keyspace_hits.add(1);
+                if let Some(touch) = touch {
+                    touch.apply(&mut found);
+                }
+                Some(found.into_entry())
+            }
+            lookup => {
+                stats.keyspace_misses.add(1);
+                if matches!(lookup, Lookup::Expired) {
+                    stats.expired_keys.add(1);
+                }
+                None
+            }
+        }
+    }
+
+    /// The entry of `key`, neither counted nor touched.
+    pub fn peek(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        self.find(key).map(Found::into_entry)
+    }
+
+    pub fn exists(&mut self, key: Key<'_>) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// The entry at `key` if it holds a string.
+    #[inline]
+    pub fn string(&mut self, key: Key<'_>) -> Result<Option<EntryRef<'_>>, Fault> {
+        match self.read(key) {
+            Some(entry) if entry.kind() != Type::String => Err(Fault::WrongType),
+            entry => Ok(entry),
+        }
+    }
+
+    /// Hands every key to `each`, in order, with its place among the keys; the entries of a group of keys are being
+    /// loaded together before the first of the group is looked at.
+    pub fn each_key<'k>(
+        &mut self,
+        mut keys: impl Iterator<Item = Key<'k>>,
+        mut each: impl FnMut(&mut Self, usize, Key<'k>),
+    ) {
+        let mut nth = 0;
+        let mut group = [None; GROUP];
+        loop {
+            let mut size = 0;
+            for (place, key) in group.iter_mut().zip(keys.by_ref()) {
+                *place = Some(key);
+                size += 1;
+            }
+            let group = || group[..size].iter().flatten();
+            if size > 1 {
+                for key in group() {
+                    let shard = self.access.peek(key.cell);
+                    shard.db(self.db).prefetch_bucket(key.hash);
+                }
+                for key in group() {
+                    let shard = self.access.peek(key.cell);
+                    shard.db(self.db).prefetch_entry(key.hash);
+                }
+            }
+            for key in group() {
+                each(self, nth, *key);
+                nth += 1;
+            }
+            if size < GROUP {
+                return;
+            }
+        }
+    }
+
+    // ---- writing
+
+    /// Stores a string, whatever was there.
+    #[inline]
+    pub fn set(&mut self, key: Key<'_>, value: Value<'_>, ttl: Ttl, event: Event) {
+        let hint = self.touch().fresh();
+        let (now, db) = (self.exec.now_ms as u64, self.db);
+        let shard = self.access.data(key.cell);
+        let (changes, db) = shard.parts(db);
+        *changes += 1;
+        let deadline = match db.find(key.hash, key.bytes, now) {
+            Lookup::Live(mut found) => {
+                let deadline = match ttl {
+                    Ttl::Clear => None,
+                    Ttl::Keep => found.entry().deadline(),
+                    Ttl::At(deadline) => Some(deadline),
+                };
+                let old = found.entry().large_blob(LARGE);
+                found.replace(value, deadline);
+                found.set_hint(hint);
+                if let Some(old) = old {
+                    self.exec.free_later(1, Box::new(old));
+                }
+                deadline
+            }
+            lookup => {
+                if matches!(lookup, Lookup::Expired) {
+                    self.exec.stats().expired_keys.add(1);
+                }
+                let deadline = if let Ttl::At(deadline) = ttl {
+                    Some(deadline)
+                } else {
+                    None
+                };
+                db.insert(key.hash, Entry::new(key.bytes, value, deadline), hint);
+                deadline
+            }
+        };
+        if let Some(deadline) = deadline {
+            self.exec.expect(key.cell, deadline as i64);
+        }
+        self.record(event, key);
+        if matches!(ttl, Ttl::At(_)) {
+            self.record("expire", key);
+        }
+    }
+
+    /// The entry at `key`, to be changed.
+    #[inline]
+    pub fn edit(&mut self, key: Key<'_>) -> Option<Edit<'_>> {
+        let touch = self.touch();
+        let (now, db) = (self.exec.now_ms as u64, self.db);
+        let (changes, db) = self.access.data(key.cell).parts(db);
+        match db.find(key.hash, key.bytes, now) {
+            Lookup::Live(mut found) => {
+                touch.apply(&mut found);
+                Some(Edit {
+                    found,
+                    changes,
+                    exec: self.exec,
+                    cell: key.cell,
+                })
+            }
+            Lookup::Expired => {
+                self.exec.stats().expired_keys.add(1);
+                None
+            }
+            Lookup::Missing => None,
+        }
+    }
+
+    /// The string at `key`, to be changed, if there is a key and if it holds a string.
+    #[inline]
+    pub fn edit_string(&mut self, key: Key<'_>) -> Result<Option<Edit<'_>>, Fault> {
+        match self.edit(key) {
+            Some(edit) if edit.entry().kind() != Type::String => Err(Fault::WrongType),
+            edit => Ok(edit),
+        }
+    }
+
+    /// Puts a whole entry, whose key is `key`, in the place of whatever was there.
+    pub fn put(&mut self, key: Key<'_>, entry: Entry, event: Event) {
+        let hint = self.touch().fresh();
+        if let Some(found) = self.find(key) {
+            let old = found.remove();
+            self.exec.discard(old);
+        }
+        if let Some(deadline) = entry.deadline() {
+            self.exec.expect(key.cell, deadline as i64);
+        }
+        let (changes, db) = self.access.data(key.cell).parts(self.db);
+        *changes += 1;
+        db.insert(key.hash, entry, hint);
+        self.record(event, key);
+    }
+
+    /// Takes the entry of `key` out.
+    pub fn take(&mut self, key: Key<'_>, event: Event) -> Option<Entry> {
+        let entry = self.find(key)?.remove();
+        self.access.data(key.cell).changes += 1;
+        self.record(event, key);
+        Some(entry)
+    }
+
+    /// Deletes `key`. Whether it was there.
+    pub fn remove(&mut self, key: Key<'_>, event: Event) -> bool {
+        let entry = self.take(key, event);
+        let was_there = entry.is_some();
+        entry.into_iter().for_each(|entry| self.exec.discard(entry));
+        was_there
+    }
+
+    /// What follows from a change: nothing yet beyond the counter; persistence, WATCH, notifications and tracking
+    /// hang on here.
+    #[inline]
+    fn record(&mut self, _event: Event, _key: Key<'_>) {}
+
+    fn find(&mut self, key: Key<'_>) -> Option<Found<'_>> {
+        let (now, paused) = (self.exec.now_ms as u64, self.paused);
+        let db = self.access.data(key.cell).db_mut(self.db);
+        match lookup(db, key, now, paused) {
+            Lookup::Live(found) => Some(found),
+            Lookup::Expired => {
+                self.exec.stats().expired_keys.add(1);
+                None
+            }
+            Lookup::Missing => None,
+        }
+    }
+
+    #[inline]
+    fn touch(&mut self) -> Touch {
+        Touch::new(self.exec)
+    }
+
+    // ---- the whole
+
+    /// Cells that the command holds.
+    pub fn held(&self) -> crate::shards::CellSet {
+        self.access.set()
+    }
+
+    /// Keys of the selected database in the cells held: all of them, if the command holds all.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks that")]
+    pub fn len(&self) -> usize {
+        let shares = self.held().iter();
+        shares
+            .map(|cell| self.access.peek(cell).db(self.db).len())
+            .sum()
+    }
+
+    /// The selected database's share in one cell.
+    pub fn share(&mut self, cell: usize) -> &mut Db {
+        let db = self.db;
+        self.access.data(cell).db_mut(db)
+    }
+
+    /// Any entry of the selected database in one cell, each equally likely, expired ones included.
+    pub fn random(&mut self, cell: usize) -> Option<EntryRef<'_>> {
+        let dice = &mut self.exec.dice;
+        let shard = self.access.data(cell);
+        shard.db_mut(self.db).random(&mut || dice.roll())
+    }
+
+    /// One cell's share of everything.
+    pub fn shard(&mut self, cell: usize) -> &mut Shard {
+        self.access.data(cell)
+    }
+}
+
+/// Finds a live entry. One whose time is up is deleted, or during a pause only passed over.
+#[inline]
+fn lookup<'d>(db: &'d mut Db, key: Key<'_>, now: u64, paused: bool) -> Lookup<'d> {
+    if !paused {
+        return db.find(key.hash, key.bytes, now);
+    }
+    match db.find(key.hash, key.bytes, 0) {
+        Lookup::Live(found) if found.entry().deadline().is_some_and(|at| at <= now) => {
+            Lookup::Missing
+        }
+        lookup => lookup,
+    }
+}
+
+/// An entry that may be changed. Every change names its event.
+pub struct Edit<'a> {
+    found: Found<'a>,
+    changes: &'a mut u64,
+    exec: &'a mut Executor,
+    cell: usize,
+}
+
+impl Edit<'_> {
+    #[inline]
+    pub fn entry(&self) -> &Entry {
+        self.found.entry()
+    }
+
+    /// Changes the value.
+    #[inline]
+    pub fn change<R>(&mut self, _event: Event, change: impl FnOnce(&mut Entry) -> R) -> R {
+        *self.changes += 1;
+        self.found.update(change)
+    }
+
+    /// Another value and deadline.
+    pub fn replace(&mut self, _event: Event, value: Value<'_>, deadline: Option<u64>) {
+        *self.changes += 1;
+        self.found.replace(value, deadline);
+        self.expect(deadline);
+    }
+
+    /// Another deadline, or none.
+    pub fn set_deadline(&mut self, _event: Event, deadline: Option<u64>) {
+        *self.changes += 1;
+        self.found.set_deadline(deadline);
+        self.expect(deadline);
+    }
+
+    fn expect(&mut self, deadline: Option<u64>) {
+        if let Some(deadline) = deadline {
+            self.exec.expect(self.cell, deadline as i64);
+        }
+    }
+
+    pub fn remove(self, _event: Event) -> Entry {
+        *self.changes += 1;
+        self.found.remove()
+    }
+}
+
+/// How the access hint of a key that is used changes.
+#[derive(Clone, Copy)]
+enum Touch {
+    /// To this coarse clock.
+    Lru(u16),
+    /// By a logarithmic counter, with a roll of the dice.
+    Lfu {
+        minutes: u16,
+        decay_minutes: u32,
+        log_factor: u32,
+        roll: u64,
+    },
+}
+
+impl Touch {
+    #[inline]
+    fn new(exec: &mut Executor) -> Self {
+        match exec.settings.maxmemory_policy {
+            EvictionPolicy::AllkeysLfu | EvictionPolicy::VolatileLfu => Self::Lfu {
+                minutes: access::lfu_minutes(exec.now_ms as u64),
+                decay_minutes: exec.settings.lfu_decay_time_min,
+                log_factor: exec.settings.lfu_log_factor,
+                roll: exec.dice.roll(),
+            },
+            _ => Self::Lru(access::lru_clock(exec.now_ms as u64)),
+        }
+    }
+
+    /// The hint of a key just made.
+    fn fresh(self) -> u16 {
+        match self {
+            Self::Lru(clock) => clock,
+            Self::Lfu { minutes, .. } => access::lfu_new(minutes),
+        }
+    }
+
+    #[inline]
+    fn apply(self, found: &mut Found<'_>) {
+        let old = found.hint();
+        let new = match self {
+            Self::Lru(clock) => clock,
+            Self::Lfu {
+                minutes,
+                decay_minutes,
+                log_factor,
+                roll,
+            } => access::lfu_touch(old, minutes, decay_minutes, log_factor, roll),
+        };
+        if new != old {
+            found.set_hint(new);
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Serving a connection: up to 32 commands are parsed, their cells taken together, their buckets and entries
+//! prefetched, and then they are executed in the order sent.
+//!
+//! If the cells of the whole batch cannot be had, the commands go one by one; and one whose cells are busy is
+//! left as a task in the inbox of the cell, with what it needs to be executed elsewhere. Its connection then
+//! stops until the task is back, so that its commands take effect in the order sent whatever their cells.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use ostraka_datatypes::resp::{Output, Parser, Progress, ProtocolError, Span};
+
+use super::connection::{Connection, Waiting};
+use crate::call::Args;
+use crate::command::flag::NO_AUTH;
+use crate::command::keys::{KeyAt, keys_of};
+use crate::command::{Command, Reach};
+use crate::executor::Executor;
+use crate::router::Key;
+use crate::server::Access;
+use crate::shards::CellSet;
+use crate::task::{Job, Task};
+use crate::{admission, engine, gates};
+
+/// Commands parsed ahead. More gain nothing: the processor can have about 16 misses under way.
+const BATCH: usize = 32;
+
+/// How serving ended.
+pub enum Served {
+    /// Everything complete was executed.
+    All,
+    /// A task is under way.
+    Waits,
+    /// CLIENT PAUSE is in force for the next command.
+    Paused,
+    /// The last command left its reply to a job.
+    Job(Box<dyn Job>),
+    /// Too much is unsent; there may be more to execute once it is sent.
+    Choked,
+    /// The connection is to be closed once flushed.
+    Broken,
+    /// The connection is to be closed at once.
+    Aborted,
+}
+
+/// One parsed command.
+struct Request {
+    /// `None`: unknown, or with a wrong number of arguments; refused when its turn comes.
+    command: Option<&'static Command>,
+    /// Where it lies in the input.
+    start: usize,
+    end: usize,
+    /// Its first span and the one behind its last.
+    spans: (usize, usize),
+    need: CellSet,
+    key: Option<FirstKey>,
+}
+
+#[derive(Clone, Copy)]
+struct FirstKey {
+    index: usize,
+    hash: u64,
+    cell: usize,
+}
+
+/// The commands being served; one per loop, its memory reused.
+#[derive(Default)]
+pub struct Batch {
+    spans: Vec<Span>,
+    requests: Vec<Request>,
+}
+
+impl Batch {
+    /// Executes the commands in `input`, which begins at a command. Returns the number of bytes consumed.
+    pub fn serve(
+        &mut self,
+        connection: &mut Connection,
+        input: &mut [u8],
+        exec: &mut Executor,
+    ) -> (usize, Served) {
+        let mut consumed = 0;
+        loop {
+            if connection.record.is_doomed() {
+                return (consumed, Served::Aborted);
+            }
+            if connection.is_choked() {
+                return (consumed, Served::Choked);
+            }
+            let parsed = self.gather(connection, input, consumed, exec);
+            if !self.requests.is_empty() {
+                let (executed, stopped) = self.execute(connection, input, exec);
+                if let Some(served) = stopped {
+                    // What was parsed ahead is parsed again when its turn comes.
+                    connection.parser = Parser::default();
+                    connection.missing = 0;
+                    return (executed, served);
+                }
+            }
+            match parsed {
+                Gathered::More(at) => consumed = at,
+                Gathered::Exhausted(at) => return (at, Served::All),
+                Gathered::Error(at, error) => {
+                    connection.reply_of(|reply| reply.error(format!("ERR {error}")));
+                    exec.server.count_error("ERR");
+                    exec.stats().error_replies.add(1);
+                    return (at, Served::Broken);
+                }
+            }
+        }
+    }
+
+    /// Parses up to a batch of commands from `input[at..]`.
+    fn gather(
+        &mut self,
+        connection: &mut Connection,
+        input: &mut [u8],
+        mut at: usize,
+        exec: &Executor,
+    ) -> Gathered {
+        self.spans.clear();
+        self.requests.clear();
+        let limits = connection.limits(exec);
+        while self.requests.len() < BATCH {
+            // An inline command is unescaped in place and cannot be parsed twice: it is never parsed ahead.
+            if !self.requests.is_empty() && input.get(at).is_some_and(|first| *first != b'*') {
+                break;
+            }
+            let first = self.spans.len();
+            match connection
+                .parser
+                .parse(&mut input[at..], &limits, &mut self.spans)
+            {
+                Ok(Progress::Command { consumed }) => {
+                    let end = at + consumed;
+                    let request = self.plan(&input[at..end], (at, end), first, exec);
+                    // What changes the limits or the login is the last of its batch.
+                    let last = request.command.is_some_and(|command| command.is(NO_AUTH));
+                    self.requests.push(request);
+                    at = end;
+                    if last {
+                        return Gathered::More(at);
+                    }
+                }
+                Ok(Progress::Empty { consumed }) => at += consumed,
+                Ok(Progress::Incomplete { missing }) => {
+                    connection.missing = missing;
+                    return Gathered::Exhausted(at);
+                }
+                Err(error) => return Gathered::Error(at, error),
+            }
+        }
+        Gathered::More(at)
+    }
+
+    /// Looks the command up and finds the cells that it needs.
+    #[inline]
+    fn plan(&self, bytes: &[u8], place: (usize, usize), first: usize, exec: &Executor) -> Request {
+        let spans = (first, self.spans.len());
+        let mut request = Request {
+            command: None,
+            start: place.0,
+            end: place.1,
+            spans,
+            need: CellSet::EMPTY,
+            key: None,
+        };
+        let router = exec.server.router;
+        let args = Args::new(bytes, &self.spans[first..], router, None);
+        let Some(command) = exec.server.commands.find(args) else {
+            return request;
+        };
+        match command.reach(args) {
+            Reach::None => {}
+            Reach::All => request.need = exec.server.cells.all(),
+            Reach::Cell(cell) => request.need = CellSet::single(usize::from(cell)),
+            Reach::Keys => {
+                for (nth, key) in keys_of(command, args).enumerate() {
+                    let Ok(KeyAt { index, .. }) = key else {
+                        // The handler says what is wrong, whatever it looks at to find out.
+                        request.need = exec.server.cells.all();
+                        break;
+                    };
+                    if nth > 0 && router.cells() == 1 {
+                        break;
+                    }
+                    if nth > 0 {
+                        request.need.insert(router.cell(args.at(index)));
+                        continue;
+                    }
+                    let Key { hash, cell, .. } = router.key(args.at(index));
+                    request.key = Some(FirstKey { index, hash, cell });
+                    request.need.insert(cell);
+                }
+            }
+        }
+        request.command = Some(command);
+        request
+    }
+
+    /// Executes the gathered commands. Returns the bytes consumed by those executed, and why it stopped early.
+    fn execute(
+        &mut self,
+        connection: &mut Connection,
+        input: &[u8],
+        exec: &mut Executor,
+    ) -> (usize, Option<Served>) {
+        let server = exec.server;
+        exec.lend_buffer(&mut connection.output);
+        let whole = self
+            .requests
+            .iter()
+            .fold(CellSet::EMPTY, |set, request| set.union(request.need));
+        if let Some(mut held) = server.cells.try_take(whole, exec) {
+            exec.begin_batch();
+            let mut stopped = None;
+            let mut access = held.access();
+            self.prefetch(connection, &mut access);
+            for request in &self.requests {
+                if let Some(stop) = self.run(request, connection, input, exec, &mut access) {
+                    stopped = Some((request, stop));
+                    break;
+                }
+            }
+            held.release(exec);
+            self.note(connection, stopped.as_ref().map(|(last, _)| *last));
+            return match stopped {
+                Some((last, stop)) => self.stop(last, stop, connection, input),
+                None => (0, None),
+            };
+        }
+        for request in &self.requests {
+            let taken = server.cells.try_take(request.need, exec);
+            let Some(mut held) = taken else {
+                self.note(connection, Some(request));
+                self.leave(request, connection, input, exec);
+                return (request.end, Some(Served::Waits));
+            };
+            exec.begin_batch();
+            let stopped = self.run(request, connection, input, exec, &mut held.access());
+            held.release(exec);
+            if let Some(stop) = stopped {
+                self.note(connection, Some(request));
+                return self.stop(request, stop, connection, input);
+            }
+        }
+        self.note(connection, None);
+        (0, None)
+    }
+
+    /// Keeps the client's record up to date: commands up to `last`, or all of the batch.
+    #[inline]
+    fn note(&self, connection: &Connection, last: Option<&Request>) {
+        let end = last.map_or(usize::MAX, |last| last.end);
+        let done = self.requests.partition_point(|request| request.end <= end);
+        let record = &connection.record;
+        let commands = record.commands.load(Relaxed) + done as u64;
+        record.commands.store(commands, Relaxed);
+        let command = self.requests[..done].last().and_then(|last| last.command);
+        if let Some(command) = command {
+            record.command.store(command.id() as u32, Relaxed);
+        }
+    }
+
+    /// What becomes of the connection after `last`, and how many bytes are consumed with it.
+    #[cold]
+    fn stop(
+        &self,
+        last: &Request,
+        why: Stop,
+        connection: &mut Connection,
+        input: &[u8],
+    ) -> (usize, Option<Served>) {
+        let (at, served) = match why {
+            Stop::Paused if input[last.start] == b'*' => (last.start, Served::Paused),
+            Stop::Paused => {
+                let spans = &self.spans[last.spans.0..last.spans.1];
+                connection.put_back(&input[last.start..last.end], spans);
+                (last.end, Served::Paused)
+            }
+            Stop::Job(job) => {
+                connection.waiting = Waiting::Job;
+                (last.end, Served::Job(job))
+            }
+            Stop::Close => (last.end, Served::Broken),
+            Stop::Abort => (last.end, Served::Aborted),
+        };
+        (at, Some(served))
+    }
+
+    /// Brings the buckets of all first keys into the cache, then the entries that they point to.
+    fn prefetch(&self, connection: &Connection, access: &mut Access<'_>) {
+        if self.requests.len() < 2 {
+            return;
+        }
+        let db = connection
+            .session
+            .as_ref()
+            .map_or(0, |session| session.db());
+        let keys = || self.requests.iter().filter_map(|request| request.key);
+        for key in keys() {
+            access.peek(key.cell).db(db).prefetch_bucket(key.hash);
+        }
+        for key in keys() {
+            access.peek(key.cell).db(db).prefetch_entry(key.hash);
+        }
+    }
+
+    /// Executes one command with its cells held.
+    #[inline]
+    fn run(
+        &self,
+        request: &Request,
+        connection: &mut Connection,
+        input: &[u8],
+        exec: &mut Executor,
+        access: &mut Access<'_>,
+    ) -> Option<Stop> {
+        let session = connection
+            .session
+            .as_mut()
+            .expect("a connection without its session executes nothing");
+        let bytes = &input[request.start..request.end];
+        let spans = &self.spans[request.spans.0..request.spans.1];
+        let first = request.key.map(|key| {
+            (
+                key.index,
+                Key {
+                    bytes: spans[key.index].of(bytes),
+                    hash: key.hash,
+                    cell: key.cell,
+                },
+            )
+        });
+        let args = Args::new(bytes, spans, exec.server.router, first);
+        let Some(command) = request.command else {
+            if is_http(args) {
+                admission::report_attack(exec, &session.record.address);
+                return Some(Stop::Abort);
+            }
+            let fault = exec.server.commands.refusal(args);
+            engine::refuse(exec, session, &mut connection.output, None, &fault);
+            return None;
+        };
+        if gates::is_paused(exec, session, command, args) {
+            return Some(Stop::Paused);
+        }
+        let mut job = None;
+        engine::execute(
+            exec,
+            access,
+            command,
+            args,
+            session,
+            &mut connection.output,
+            &mut job,
+        );
+        if let Some(job) = job {
+            return Some(Stop::Job(job));
+        }
+        session.close_after_reply.then_some(Stop::Close)
+    }
+
+    /// Leaves a command whose cells are busy to whoever holds them.
+    #[cold]
+    fn leave(
+        &self,
+        request: &Request,
+        connection: &mut Connection,
+        input: &[u8],
+        exec: &mut Executor,
+    ) {
+        let server = exec.server;
+        let task = Task {
+            origin: connection.origin,
+            command: request
+                .command
+                .expect("a command that is refused needs no cells"),
+            bytes: input[request.start..request.end].to_vec(),
+            spans: self.spans[request.spans.0..request.spans.1].to_vec(),
+            session: connection
+                .session
+                .take()
+                .expect("a connection without its session executes nothing"),
+            output: Output::new(),
+            job: None,
+            bounced: false,
+        };
+        connection.waiting = Waiting::Task;
+        server.cells.submit(request.need, Box::new(task), exec);
+    }
+}
+
+enum Gathered {
+    /// A full batch, up to here.
+    More(usize),
+    /// Nothing complete is left from here on.
+    Exhausted(usize),
+    Error(usize, ProtocolError),
+}
+
+enum Stop {
+    Paused,
+    Job(Box<dyn Job>),
+    Close,
+    Abort,
+}
+
+/// Whether somebody makes a browser speak to us: no client of ours says this.
+fn is_http(args: Args<'_>) -> bool {
+    args.is(0, "post") || args.is(0, "host:")
+}

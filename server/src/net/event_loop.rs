@@ -1,0 +1,585 @@
+//! One thread's loop: wait, read, execute, write.
+//!
+//! ```text
+//! turn:  poll ─▶ mail ─▶ sockets (read, parse, execute) ─▶ jobs ─▶ duties ─▶ flush ─▶ wake others
+//! ```
+//! A turn never blocks but in `poll`, and holds no cell across its steps. Replies are gathered per connection
+//! and written once, at the end of the turn. A connection is freed at one place only (`bury`), at the end of
+//! the turn in which something marked it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+
+use super::batch::{Batch, Served};
+use super::connection::{Connection, Flushed, Received, Waiting};
+use crate::clients::{self, ClientRecord, flag};
+use crate::executor::Executor;
+use crate::os::platform::{LISTENER_TOKEN, Platform, Ready, Socket};
+use crate::os::reactor;
+use crate::server::Server;
+use crate::session::Session;
+use crate::shards::mailbox::Mailbox;
+use crate::task::{Job, Mail, Origin, Task};
+use crate::{admission, duties};
+
+/// Bytes read from a socket at a time; one buffer serves all connections of the loop.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Reads of one connection per turn, so that a fast sender does not keep the others waiting.
+const READS_PER_TURN: u32 = 4;
+
+/// Connections accepted per turn.
+const ACCEPTS_PER_TURN: u32 = 200;
+
+/// Pause after an accept that failed, for want of a descriptor or memory.
+const ACCEPT_BACK_OFF_NS: u64 = 10_000_000;
+
+/// Connections looked after per tenth of a second, at most.
+const SWEPT_PER_ROUND: usize = 2000;
+
+/// A loop, its connections, and the thread's executor.
+pub struct EventLoop {
+    platform: Box<dyn Platform>,
+    exec: Executor,
+    connections: Slab<Connection>,
+    ready: Vec<Ready>,
+    read_buffer: Vec<u8>,
+    batch: Batch,
+    mail: Vec<Mail>,
+    /// Connections with something to write at the end of this turn.
+    unflushed: Vec<usize>,
+    /// Connections whose input was not exhausted: served again next turn without an event.
+    hungry: Vec<usize>,
+    /// Connections that wait for the end of CLIENT PAUSE.
+    paused: Vec<Origin>,
+    /// Listeners at which somebody may wait that no event will tell of, and when to look again.
+    waiting_listeners: Vec<usize>,
+    accept_again_ns: u64,
+    /// Where the next round of looking after idle connections begins.
+    next_swept: usize,
+    doomed: Vec<usize>,
+    jobs: Vec<(usize, u64, Box<dyn Job>)>,
+    next_home: usize,
+    next_cron_ns: u64,
+}
+
+impl EventLoop {
+    pub fn new(platform: Box<dyn Platform>, exec: Executor) -> Self {
+        Self {
+            platform,
+            exec,
+            connections: Slab::new(),
+            ready: Vec::new(),
+            read_buffer: vec![0; READ_BUFFER],
+            batch: Batch::default(),
+            mail: Vec::new(),
+            unflushed: Vec::new(),
+            hungry: Vec::new(),
+            paused: Vec::new(),
+            waiting_listeners: Vec::new(),
+            accept_again_ns: 0,
+            next_swept: 0,
+            doomed: Vec::new(),
+            jobs: Vec::new(),
+            next_home: 0,
+            next_cron_ns: 0,
+        }
+    }
+
+    /// Turns until the server stops.
+    pub fn run(&mut self) {
+        loop {
+            let timeout = self.rest();
+            if !self.turn(timeout) {
+                return;
+            }
+        }
+    }
+
+    /// How long this loop may sleep before its next turn. From here on it counts as asleep: others wake it.
+    pub fn rest(&mut self) -> Duration {
+        let busy = !self.hungry.is_empty() || !self.jobs.is_empty() || !self.unflushed.is_empty();
+        let wait = duties::until_next(&self.exec, self.next_cron_ns).min(self.until_overdue());
+        let may_sleep = !busy && !wait.is_zero() && self.mailbox().before_sleep();
+        if may_sleep { wait } else { Duration::ZERO }
+    }
+
+    /// One turn, which waits at most `timeout` for something to happen. `false`: the server stops.
+    pub fn turn(&mut self, timeout: Duration) -> bool {
+        self.ready.clear();
+        if let Err(error) = self.platform.poll(Some(timeout), &mut self.ready) {
+            crate::log::warning(format_args!("poll failed: {error}"));
+        }
+        self.mailbox().take(&mut self.mail);
+        self.exec.begin_turn();
+        let began_ns = self.exec.now_ns;
+        self.take_mail();
+        self.serve_ready();
+        self.step_jobs();
+        self.end_pause();
+        if duties::run(&mut self.exec, &mut self.next_cron_ns) {
+            self.sweep();
+        }
+        self.flush_all();
+        self.exec.wake();
+        self.bury();
+        let stats = self.exec.stats();
+        stats.eventloop_cycles.add(1);
+        stats
+            .eventloop_ns
+            .add(self.exec.clock.monotonic_ns().saturating_sub(began_ns));
+        !self.exec.server.is_stopped()
+    }
+
+    /// How long until a paused connection goes on, or a listener is looked at again.
+    fn until_overdue(&self) -> Duration {
+        let mut wait = Duration::MAX;
+        if !self.paused.is_empty() {
+            let left_ms = self.exec.server.pause.until_ms() - self.exec.now_ms;
+            wait = Duration::from_millis(left_ms.max(1) as u64);
+        }
+        if !self.waiting_listeners.is_empty() {
+            let left_ns = self.accept_again_ns.saturating_sub(self.exec.now_ns);
+            wait = wait.min(Duration::from_nanos(left_ns));
+        }
+        wait
+    }
+
+    fn mailbox(&self) -> &'static Mailbox<Mail> {
+        &self.exec.server.loops[self.exec.home].mailbox
+    }
+
+    fn take_mail(&mut self) {
+        let mut mail = std::mem::take(&mut self.mail);
+        for item in mail.drain(..) {
+            match item {
+                Mail::Accepted(socket) => self.adopt(socket),
+                Mail::Done(task) => self.finish(*task),
+                Mail::Monitor(origin, line) => self.feed_monitor(origin, &line),
+                Mail::Review => self.review(),
+                Mail::Drain(cell) => {
+                    let server = self.exec.server;
+                    server.cells.drain(cell, &mut self.exec);
+                }
+                Mail::Listen(listeners) => {
+                    if let Err(error) = self.platform.listen(listeners) {
+                        crate::log::warning(format_args!("cannot listen: {error}"));
+                    }
+                }
+            }
+        }
+        self.mail = mail;
+    }
+
+    fn serve_ready(&mut self) {
+        if self.exec.now_ns >= self.accept_again_ns {
+            for listener in std::mem::take(&mut self.waiting_listeners) {
+                self.accept(listener);
+            }
+        }
+        for token in std::mem::take(&mut self.hungry) {
+            if let Some(connection) = self.connections.get_mut(token) {
+                connection.hungry = false;
+                self.go_on(token);
+            }
+        }
+        let ready = std::mem::take(&mut self.ready);
+        for event in &ready {
+            if event.token >= LISTENER_TOKEN {
+                self.accept(event.token - LISTENER_TOKEN);
+                continue;
+            }
+            if event.writable {
+                self.writable(event.token);
+            }
+            if event.closed {
+                self.peer_closed(event.token);
+            }
+            if event.readable {
+                self.readable(event.token);
+            }
+        }
+        self.ready = ready;
+    }
+
+    // ---- connections come
+
+    /// Accepts who waits at a listener. Events tell of newcomers only, so a listener that is left before nobody
+    /// waits any more is looked at again: next turn, or after a while if it cannot be helped now.
+    fn accept(&mut self, listener: usize) {
+        let mut failed = None;
+        for _ in 0..ACCEPTS_PER_TURN {
+            match self.platform.accept(listener, admission::TOO_MANY) {
+                Ok(socket) => self.place(socket),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The peer gave up before we looked.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    self.exec.stats().connections_rejected.add(1);
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if !self.waiting_listeners.contains(&listener) {
+            self.waiting_listeners.push(listener);
+        }
+        self.accept_again_ns = self.exec.now_ns;
+        if let Some(error) = failed {
+            crate::log::warning(format_args!("Accepting client connection: {error}"));
+            self.accept_again_ns += ACCEPT_BACK_OFF_NS;
+        }
+    }
+
+    /// Hands a new connection to the next loop in turn.
+    fn place(&mut self, socket: Box<dyn Socket>) {
+        let home = self.next_home;
+        self.next_home = (home + 1) % self.exec.server.loops.len();
+        if home == self.exec.home {
+            self.adopt(socket);
+        } else {
+            self.exec.post(home, Mail::Accepted(socket));
+        }
+    }
+
+    fn adopt(&mut self, mut socket: Box<dyn Socket>) {
+        let server = self.exec.server;
+        self.exec.stats().connections_received.add(1);
+        if let Some(refusal) = admission::refusal(server, &*socket, &self.exec.settings) {
+            self.exec.stats().connections_rejected.add(1);
+            // Told if it listens; the connection is closed either way.
+            let _told = socket.write_vectored(&[io::IoSlice::new(refusal.as_bytes())]);
+            return;
+        }
+        let slot = self.connections.vacant_entry();
+        let token = slot.key();
+        if let Err(error) = self.platform.attach(socket.descriptor(), token) {
+            crate::log::warning(format_args!("Registering a client connection: {error}"));
+            return;
+        }
+        if let Err(error) = reactor::set_keepalive(&*socket, self.exec.settings.tcp_keepalive_s) {
+            crate::log::warning(format_args!(
+                "Setting the keepalive of a client connection: {error}"
+            ));
+        }
+        let id = server.clients.next_id();
+        let record = Arc::new(ClientRecord::new(
+            id,
+            self.exec.home,
+            token,
+            &*socket,
+            self.exec.now_ms,
+        ));
+        server.clients.insert(Arc::clone(&record));
+        let session = Session::new(record, self.exec.settings.requirepass.is_none());
+        let origin = Origin {
+            home: self.exec.home,
+            token,
+            client: id,
+        };
+        slot.insert(Connection::new(socket, origin, session));
+    }
+
+    // ---- bytes come and go
+
+    fn peer_closed(&mut self, token: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        connection.peer_closed = true;
+        if connection.waiting == Waiting::Pause {
+            // What it asked for has not happened, and nobody will ever hear of it.
+            self.doom(token);
+        }
+    }
+
+    fn readable(&mut self, token: usize) {
+        for _ in 0..READS_PER_TURN {
+            let Some(connection) = self.connections.get_mut(token) else {
+                return;
+            };
+            if connection.waiting != Waiting::Nothing
+                || connection.is_choked()
+                || connection.is_closing()
+            {
+                connection.readable = true;
+                return;
+            }
+            match connection.receive(&mut self.read_buffer, &self.exec) {
+                Received::Nothing => {
+                    connection.readable = false;
+                    return;
+                }
+                Received::Closed => return self.doom(token),
+                Received::Bytes { fresh, drained } => {
+                    let drained = drained && !connection.peer_closed;
+                    connection.readable = !drained;
+                    self.serve(token, fresh);
+                    if drained {
+                        return;
+                    }
+                }
+            }
+        }
+        self.hunger(token);
+    }
+
+    /// Has a connection served next turn, event or not.
+    fn hunger(&mut self, token: usize) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && !connection.hungry
+        {
+            connection.hungry = true;
+            self.hungry.push(token);
+        }
+    }
+
+    /// Executes what the connection has received: its own buffer, or the first `fresh` bytes of the read buffer.
+    fn serve(&mut self, token: usize, fresh: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        let served = if fresh > 0 {
+            let (consumed, served) =
+                self.batch
+                    .serve(connection, &mut self.read_buffer[..fresh], &mut self.exec);
+            connection.keep(&self.read_buffer[consumed..fresh]);
+            served
+        } else {
+            let mut input = std::mem::take(&mut connection.input);
+            let (consumed, served) = self.batch.serve(connection, &mut input, &mut self.exec);
+            connection.give_back(input, consumed);
+            served
+        };
+        self.exec.wake();
+        self.settle(token, served);
+    }
+
+    fn settle(&mut self, token: usize, served: Served) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        let origin = connection.origin;
+        match served {
+            Served::All | Served::Waits => {}
+            Served::Choked => connection.pending = true,
+            Served::Paused => {
+                connection.set_paused(true);
+                self.paused.push(origin);
+            }
+            Served::Job(job) => self.jobs.push((token, origin.client, job)),
+            Served::Broken => connection.close_when_flushed(),
+            Served::Aborted => self.doomed.push(token),
+        }
+        self.flush_later(token);
+    }
+
+    /// Has the output sent at the end of this turn, and the connection closed behind it if it is to be.
+    fn flush_later(&mut self, token: usize) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && (connection.has_output() || connection.is_closing())
+            && !connection.unflushed
+        {
+            connection.unflushed = true;
+            self.unflushed.push(token);
+        }
+    }
+
+    fn writable(&mut self, token: usize) {
+        self.flush_later(token);
+    }
+
+    fn flush_all(&mut self) {
+        let unflushed = std::mem::take(&mut self.unflushed);
+        for &token in &unflushed {
+            let Some(connection) = self.connections.get_mut(token) else {
+                continue;
+            };
+            connection.unflushed = false;
+            match connection.flush(&mut self.exec) {
+                Flushed::All => {
+                    if connection.closes_when_flushed() {
+                        self.doomed.push(token);
+                    } else if connection.waiting == Waiting::Nothing
+                        && (connection.readable || connection.pending)
+                    {
+                        self.hunger(token);
+                    }
+                }
+                Flushed::Some => {}
+                Flushed::Again => {
+                    connection.unflushed = true;
+                    self.unflushed.push(token);
+                }
+                Flushed::Failed => self.doomed.push(token),
+            }
+        }
+    }
+
+    // ---- what waited goes on
+
+    fn connection_of(&mut self, origin: Origin) -> Option<&mut Connection> {
+        self.connections
+            .get_mut(origin.token)
+            .filter(|connection| connection.origin == origin)
+    }
+
+    /// A task is back: its session and reply return to the connection, which goes on with what it has received.
+    fn finish(&mut self, mut task: Task) {
+        let origin = task.origin;
+        let job = task.job.take();
+        let Some(connection) = self.connection_of(origin) else {
+            // The connection died meanwhile; the command has been executed all the same.
+            self.jobs
+                .extend(job.map(|job| (origin.token, origin.client, job)));
+            return;
+        };
+        if task.bounced {
+            connection.put_back(&task.bytes, &task.spans);
+            connection.take_back(task);
+            connection.set_paused(true);
+            self.paused.push(origin);
+            return;
+        }
+        connection.take_back(task);
+        match job {
+            Some(job) => {
+                connection.waiting = Waiting::Job;
+                self.jobs.push((origin.token, origin.client, job));
+            }
+            None => self.go_on(origin.token),
+        }
+        self.flush_later(origin.token);
+    }
+
+    /// Serves a connection that waits for nothing any more: first what it has received, then what the socket has.
+    fn go_on(&mut self, token: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        if connection.is_closing() {
+            return;
+        }
+        connection.pending = false;
+        if !connection.input.is_empty() {
+            self.serve(token, 0);
+        }
+        if self.connections[token].readable {
+            self.readable(token);
+        }
+    }
+
+    fn step_jobs(&mut self) {
+        for (token, client, mut job) in std::mem::take(&mut self.jobs) {
+            let alive = self
+                .connections
+                .get(token)
+                .is_some_and(|c| c.origin.client == client);
+            if !alive {
+                if !job.abandon(&mut self.exec) {
+                    self.jobs.push((token, client, job));
+                }
+            } else if job.step(&mut self.exec) {
+                let connection = &mut self.connections[token];
+                connection.waiting = Waiting::Nothing;
+                connection.reply_of_job(&mut *job);
+                self.flush_later(token);
+                self.go_on(token);
+            } else {
+                self.jobs.push((token, client, job));
+            }
+            self.exec.wake();
+        }
+    }
+
+    fn feed_monitor(&mut self, origin: Origin, line: &[u8]) {
+        if let Some(connection) = self.connection_of(origin) {
+            connection.append(line);
+            self.flush_later(origin.token);
+        }
+    }
+
+    /// Looks for clients that other threads want closed.
+    fn review(&mut self) {
+        let marked = self.connections.iter();
+        let marked = marked.filter(|(_, connection)| connection.record.is_doomed());
+        self.doomed.extend(marked.map(|(token, _)| token));
+    }
+
+    /// Goes on with those who waited, once the pause is over.
+    fn end_pause(&mut self) {
+        let server = self.exec.server;
+        if self.paused.is_empty() || server.pause.is_on(server, self.exec.now_ms) {
+            return;
+        }
+        for origin in std::mem::take(&mut self.paused) {
+            if let Some(connection) = self.connection_of(origin) {
+                connection.set_paused(false);
+                self.go_on(origin.token);
+            }
+        }
+    }
+
+    /// Looks after some of the connections, all of them about once a second: closes those that are idle for too long
+    /// or over a soft limit for too long, of which no event tells.
+    fn sweep(&mut self) {
+        let slots = self.connections.capacity();
+        let share = (slots / 10 + 1).min(SWEPT_PER_ROUND);
+        for _ in 0..share.min(slots) {
+            let token = self.next_swept;
+            self.next_swept = (token + 1) % slots;
+            self.look_after(token);
+        }
+        if self.exec.home == 0 {
+            clients::evict(&mut self.exec);
+        }
+    }
+
+    fn look_after(&mut self, token: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        let timeout_ms = i64::from(self.exec.settings.timeout_s) * 1000;
+        if timeout_ms > 0 && connection.is_idle_since(timeout_ms, self.exec.now_ms) {
+            return self.doom(token);
+        }
+        if connection.has_output()
+            && matches!(connection.judge_backlog(&self.exec), Flushed::Failed)
+        {
+            self.doom(token);
+        }
+    }
+
+    // ---- connections go
+
+    fn doom(&mut self, token: usize) {
+        self.doomed.push(token);
+    }
+
+    /// The only place where connections are freed.
+    fn bury(&mut self) {
+        for token in std::mem::take(&mut self.doomed) {
+            let Some(connection) = self.connections.try_remove(token) else {
+                continue;
+            };
+            self.platform.detach(connection.socket.descriptor());
+            let server = self.exec.server;
+            if connection.record.has(flag::MONITOR) {
+                server.monitors.remove(server, connection.origin);
+            }
+            server.clients.remove(connection.record.id);
+        }
+    }
+
+    /// Connections that this loop owns.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    pub fn server(&self) -> &'static Server {
+        self.exec.server
+    }
+}

@@ -1,0 +1,272 @@
+//! The real world: epoll through mio, TCP and Unix sockets.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Protocol, SockRef, Type};
+
+use super::platform::{LISTENER_TOKEN, Listener, Platform, Ready, Socket, Waker};
+
+/// Readiness events taken per call of epoll_wait.
+const EVENTS_PER_POLL: usize = 1024;
+
+/// Reported by mio when another loop calls the waker; never handed on.
+const WAKE_TOKEN: Token = Token(usize::MAX - 1);
+
+/// One loop's epoll instance and listeners.
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    listeners: Vec<Listener>,
+    /// A descriptor kept in reserve, to accept and turn away with when there are no others.
+    spare: Option<File>,
+}
+
+impl Reactor {
+    /// A reactor without connections, and what wakes it.
+    pub fn new() -> io::Result<(Self, Box<dyn Waker>)> {
+        let poll = Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), WAKE_TOKEN)?;
+        let reactor = Self {
+            poll,
+            events: Events::with_capacity(EVENTS_PER_POLL),
+            listeners: Vec::new(),
+            spare: spare_descriptor(),
+        };
+        Ok((reactor, Box::new(EventFd(waker))))
+    }
+}
+
+struct EventFd(mio::Waker);
+
+impl Waker for EventFd {
+    fn wake(&self) {
+        // The write fails only if the counter would overflow, and then the loop is awake already.
+        let _already_awake = self.0.wake();
+    }
+}
+
+impl Platform for Reactor {
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        ready.extend(
+            self.events
+                .iter()
+                .filter(|event| event.token() != WAKE_TOKEN)
+                .map(|event| Ready {
+                    token: event.token().0,
+                    readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+                    writable: event.is_writable(),
+                    closed: event.is_read_closed() || event.is_error(),
+                }),
+        );
+        Ok(())
+    }
+
+    fn attach(&mut self, descriptor: i32, token: usize) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll
+            .registry()
+            .register(&mut SourceFd(&descriptor), Token(token), interest)
+    }
+
+    fn detach(&mut self, descriptor: i32) {
+        // Closing the descriptor ends the registration; a failure here means that it is closed already.
+        let _closed = self.poll.registry().deregister(&mut SourceFd(&descriptor));
+    }
+
+    fn accept(&mut self, listener: usize, refusal: &str) -> io::Result<Box<dyn Socket>> {
+        let accepted = self.accept_from(listener);
+        if let Err(error) = &accepted
+            && matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+        {
+            self.turn_away(listener, refusal);
+        }
+        accepted
+    }
+
+    fn listen(&mut self, listeners: Vec<Listener>) -> io::Result<usize> {
+        for old in std::mem::take(&mut self.listeners) {
+            self.detach(old.descriptor());
+        }
+        for (index, listener) in listeners.iter().enumerate() {
+            let descriptor = listener.descriptor();
+            let token = Token(LISTENER_TOKEN + index);
+            self.poll
+                .registry()
+                .register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
+        }
+        self.listeners = listeners;
+        Ok(self.listeners.len())
+    }
+}
+
+fn spare_descriptor() -> Option<File> {
+    #[expect(clippy::disallowed_methods, reason = "this is the door to the OS")]
+    File::open("/dev/null").ok()
+}
+
+impl Reactor {
+    /// Without a free descriptor a connection cannot even be refused: gives up the spare one for as long as that
+    /// takes.
+    fn turn_away(&mut self, listener: usize, refusal: &str) {
+        if self.spare.take().is_some()
+            && let Ok(mut socket) = self.accept_from(listener)
+        {
+            // Told if it listens; the connection is closed either way.
+            let _told = socket.write_vectored(&[IoSlice::new(refusal.as_bytes())]);
+        }
+        self.spare = spare_descriptor();
+    }
+
+    fn accept_from(&mut self, listener: usize) -> io::Result<Box<dyn Socket>> {
+        match self.listeners.get(listener) {
+            Some(Listener::Tcp(listener)) => {
+                let (stream, peer) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                stream.set_nodelay(true)?;
+                Ok(Box::new(Tcp { stream, peer }))
+            }
+            Some(Listener::Unix(listener)) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                let path = listener
+                    .local_addr()
+                    .ok()
+                    .and_then(|a| a.as_pathname().map(|p| p.display().to_string()));
+                Ok(Box::new(Unix {
+                    stream,
+                    path: path.unwrap_or_default(),
+                }))
+            }
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Listener {
+    fn descriptor(&self) -> i32 {
+        match self {
+            Self::Tcp(listener) => listener.as_raw_fd(),
+            Self::Unix(listener) => listener.as_raw_fd(),
+        }
+    }
+}
+
+struct Tcp {
+    stream: TcpStream,
+    peer: SocketAddr,
+}
+
+impl Socket for Tcp {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        write_pieces(&mut self.stream, pieces)
+    }
+
+    fn descriptor(&self) -> i32 {
+        self.stream.as_raw_fd()
+    }
+
+    fn peer(&self) -> String {
+        self.peer.to_string()
+    }
+
+    fn local(&self) -> String {
+        self.stream
+            .local_addr()
+            .map(|a| a.to_string())
+            .unwrap_or_default()
+    }
+
+    fn is_local(&self) -> bool {
+        self.peer.ip().to_canonical().is_loopback()
+    }
+}
+
+struct Unix {
+    stream: UnixStream,
+    path: String,
+}
+
+impl Socket for Unix {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        write_pieces(&mut self.stream, pieces)
+    }
+
+    fn descriptor(&self) -> i32 {
+        self.stream.as_raw_fd()
+    }
+
+    fn peer(&self) -> String {
+        format!("{}:0", self.path)
+    }
+
+    fn local(&self) -> String {
+        self.peer()
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+
+    fn is_unix(&self) -> bool {
+        true
+    }
+}
+
+/// `write` for one piece, `writev` for several: the former is about 100 ns cheaper.
+fn write_pieces(stream: &mut impl Write, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    match pieces {
+        [piece] => stream.write(piece),
+        _ => stream.write_vectored(pieces),
+    }
+}
+
+/// A TCP listener on `address`, non-blocking, IPv6 only on IPv6 addresses (as Redis binds).
+pub fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<Listener> {
+    let socket = socket2::Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(Listener::Tcp(TcpListener::from(socket)))
+}
+
+/// Sets the keepalive of an accepted connection: first probe after `seconds`, then every third of it.
+pub fn set_keepalive(descriptor_of: &dyn Socket, seconds: u32) -> io::Result<()> {
+    if descriptor_of.is_unix() || seconds == 0 {
+        return Ok(());
+    }
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(u64::from(seconds)))
+        .with_interval(Duration::from_secs(u64::from((seconds / 3).max(1))))
+        .with_retries(3);
+    // SAFETY: the socket outlives this call, and so its descriptor stays open during it.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor_of.descriptor()) };
+    SockRef::from(&borrowed).set_tcp_keepalive(&keepalive)
+}

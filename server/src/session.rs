@@ -1,0 +1,104 @@
+//! What one client has negotiated: database, login, protocol switches.
+//!
+//! The session belongs to its connection and travels with a command that waits for a cell, so that whoever
+//! executes the command sees and changes the same state.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use ostraka_datatypes::resp::Protocol;
+
+use crate::clients::{ClientRecord, flag};
+use crate::config::Settings;
+
+/// Whether replies are sent (CLIENT REPLY).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyMode {
+    On,
+    Off,
+    /// CLIENT REPLY SKIP has run: the next command goes unheard.
+    SkipNext,
+    /// The command that runs is the one after CLIENT REPLY SKIP.
+    Skipping,
+}
+
+/// The state of one client.
+pub struct Session {
+    pub record: Arc<ClientRecord>,
+    db: u32,
+    /// Whether AUTH succeeded, or none was needed when the client came.
+    pub authenticated: bool,
+    pub reply_mode: ReplyMode,
+    /// The job that the last command left is not answered when it is done.
+    pub job_unheard: bool,
+    /// The version of RESP that replies are written in.
+    pub protocol: Protocol,
+    /// CLIENT NO-TOUCH: reads do not refresh the keys' access hints.
+    pub no_touch: bool,
+    /// Receives every command of every client (MONITOR).
+    pub monitor: bool,
+    /// Close once everything written so far has been sent.
+    pub close_after_reply: bool,
+}
+
+impl Session {
+    pub fn new(record: Arc<ClientRecord>, authenticated: bool) -> Self {
+        Self {
+            record,
+            db: 0,
+            authenticated,
+            reply_mode: ReplyMode::On,
+            job_unheard: false,
+            protocol: Protocol::Resp2,
+            no_touch: false,
+            monitor: false,
+            close_after_reply: false,
+        }
+    }
+
+    #[inline]
+    pub fn id(&self) -> u64 {
+        self.record.id
+    }
+
+    /// The selected database.
+    #[inline]
+    pub fn db(&self) -> usize {
+        self.db as usize
+    }
+
+    pub fn select(&mut self, db: usize) {
+        self.db = db as u32;
+        self.record.db.store(db as u32, Relaxed);
+    }
+
+    /// Whether the client has yet to say AUTH. A password that is taken away sets everybody free.
+    #[inline]
+    pub fn must_authenticate(&self, settings: &Settings) -> bool {
+        !self.authenticated && settings.requirepass.is_some()
+    }
+
+    /// Called before a command runs: how it is answered.
+    #[inline]
+    pub fn begin_reply(&mut self) -> ReplyMode {
+        if self.reply_mode == ReplyMode::SkipNext {
+            self.reply_mode = ReplyMode::Skipping;
+        }
+        self.reply_mode
+    }
+
+    pub fn set_monitor(&mut self, on: bool) {
+        self.monitor = on;
+        self.record.put(flag::MONITOR, on);
+    }
+
+    pub fn set_no_touch(&mut self, on: bool) {
+        self.no_touch = on;
+        self.record.put(flag::NO_TOUCH, on);
+    }
+
+    pub fn close_after_reply(&mut self) {
+        self.close_after_reply = true;
+        self.record.put(flag::CLOSE_AFTER_REPLY, true);
+    }
+}

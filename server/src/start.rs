@@ -1,0 +1,138 @@
+//! From settings to running loops.
+//!
+//! Loops are made before any thread starts, so that each of them can be reached by all others from the first
+//! turn. Loop 0 has the listeners; a connection goes to the loops in turn.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::thread::JoinHandle;
+
+use crate::config::{ConfigStore, Settings};
+use crate::executor::Executor;
+use crate::net::event_loop::EventLoop;
+use crate::os::clock::Clock;
+use crate::os::platform::{Listener, Platform, Waker};
+use crate::os::reactor::{self, Reactor};
+use crate::os::{entropy, threads};
+use crate::server::{Identity, Parts, Server};
+
+/// Pauses that a thread waits for a busy cell before it leaves its task in the inbox.
+const SPIN: u32 = 100;
+
+/// A server that runs in this process.
+pub struct Running {
+    pub server: &'static Server,
+    /// Where it listens for TCP connections, in the order bound.
+    pub addresses: Vec<SocketAddr>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Binds as configured and starts.
+pub fn start(config: ConfigStore, identity: Identity) -> io::Result<Running> {
+    let listeners = bind(&config.settings())?;
+    launch(config, identity, listeners)
+}
+
+/// Makes `shards` loops, the first of them with `listeners`, and starts a thread for each.
+pub fn launch(
+    config: ConfigStore,
+    identity: Identity,
+    listeners: Vec<Listener>,
+) -> io::Result<Running> {
+    let addresses = listeners.iter().filter_map(Listener::tcp_address).collect();
+    let (mut reactors, wakers) = reactors(config.settings().shards as usize)?;
+    reactors[0].listen(listeners)?;
+    let server = Server::new(Parts {
+        config,
+        identity,
+        seed: entropy::seed(),
+        spin: if wakers.len() <= threads::cores() {
+            SPIN
+        } else {
+            0
+        },
+        wakers,
+    });
+    server.lazy_free.open();
+    let mut handles = vec![threads::spawn("lazy-free", || server.lazy_free.run())?];
+    for (home, reactor) in reactors.into_iter().enumerate() {
+        handles.push(threads::spawn(&format!("loop-{home}"), move || {
+            let exec = Executor::new(home, server, Clock::real(), entropy::seed());
+            EventLoop::new(Box::new(reactor), exec).run();
+        })?);
+    }
+    Ok(Running {
+        server,
+        addresses,
+        threads: handles,
+    })
+}
+
+impl Running {
+    /// Waits until every loop has ended.
+    pub fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                crate::log::warning(format_args!("a loop ended in a panic"));
+            }
+        }
+    }
+
+    /// Ends the server and gives its data back.
+    pub fn stop(self) {
+        self.server.stop();
+        self.join();
+    }
+}
+
+fn reactors(loops: usize) -> io::Result<(Vec<Reactor>, Vec<Box<dyn Waker>>)> {
+    let mut reactors = Vec::with_capacity(loops);
+    let mut wakers = Vec::with_capacity(loops);
+    for _ in 0..loops {
+        let (reactor, waker) = Reactor::new()?;
+        reactors.push(reactor);
+        wakers.push(waker);
+    }
+    Ok((reactors, wakers))
+}
+
+/// Listeners for every `bind` address; one that is marked optional (`-`) may be missing on this machine.
+pub fn bind(settings: &Settings) -> io::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    if settings.port != 0 {
+        for address in &settings.bind {
+            match bind_address(address.host(), settings.port, settings.tcp_backlog as i32) {
+                Ok(listener) => listeners.push(listener),
+                Err(error) if address.is_optional() && is_absent(&error) => {}
+                Err(error) => {
+                    let text = format!(
+                        "Could not create server TCP listening socket {}:{}: {error}",
+                        address.host(),
+                        settings.port
+                    );
+                    return Err(io::Error::new(error.kind(), text));
+                }
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+fn bind_address(host: &str, port: u16, backlog: i32) -> io::Result<Listener> {
+    let address = (host, port).to_socket_addrs()?.next();
+    reactor::bind_tcp(address.ok_or(io::ErrorKind::AddrNotAvailable)?, backlog)
+}
+
+/// The address or its family does not exist on this machine.
+fn is_absent(error: &io::Error) -> bool {
+    let absent = [
+        libc::EADDRNOTAVAIL,
+        libc::EAFNOSUPPORT,
+        libc::EPROTONOSUPPORT,
+        libc::ENOPROTOOPT,
+        libc::ESOCKTNOSUPPORT,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|code| absent.contains(&code))
+}

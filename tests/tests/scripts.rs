@@ -1,0 +1,33 @@
+//! The scripts of `tests/scripts`, one test each: ours at 1, 2 and 4 shards, and a stock redis-server.
+
+use ostraka_tests::script::check;
+
+#[test]
+fn basics() {
+    check("basics");
+}
+
+#[test]
+fn string() {
+    check("string");
+}
+
+#[test]
+fn keys() {
+    check("keys");
+}
+
+#[test]
+fn expire() {
+    check("expire");
+}
+
+#[test]
+fn scan() {
+    check("scan");
+}
+
+#[test]
+fn command() {
+    check("command");
+}
