@@ -299,7 +299,8 @@ impl Batch {
         let args = Args::new(bytes, spans, exec.server.router, first);
         let Some(command) = request.command else {
             let fault = exec.server.commands.refusal(args);
-            engine::refuse(exec, session, &mut connection.output, None, &fault);
+            let row = exec.server.commands.find_any_arity(args);
+            engine::refuse(exec, session, &mut connection.output, row, &fault);
             return None;
         };
         if gates::is_paused(exec, command) {
