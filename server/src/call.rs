@@ -58,9 +58,8 @@ impl<'a> Args<'a> {
         self.spans.len()
     }
 
-    /// Bytes of the request.
-    #[inline]
-    pub fn bytes(self) -> usize {
+    /// Bytes of the request with the protocol's framing.
+    pub fn request_len(self) -> usize {
         self.bytes.len()
     }
 

@@ -203,6 +203,15 @@ impl<'a> Facts<'a> {
         self.server.gates.load(Relaxed) & bit != 0
     }
 
+    /// How long CLIENT PAUSE still lasts.
+    pub fn paused_ms(&self) -> i64 {
+        if self.is_raised(gate::PAUSE) {
+            (self.server.pause.until_ms() - self.now_ms()).max(0)
+        } else {
+            0
+        }
+    }
+
     /// What CLIENT PAUSE holds back.
     pub fn paused_actions(&self) -> &'static str {
         if self.is_raised(gate::PAUSE_ALL) {

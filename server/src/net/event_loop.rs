@@ -9,18 +9,17 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use slab::Slab;
 
 use super::batch::{Batch, Served};
 use super::connection::{Connection, Flushed, Received, Waiting};
-use crate::clients::ClientRecord;
+use crate::clients::{self, ClientRecord, flag};
 use crate::executor::Executor;
 use crate::os::platform::{LISTENER_TOKEN, Platform, Ready, Socket};
 use crate::os::reactor;
-use crate::server::{Server, gate};
+use crate::server::Server;
 use crate::session::Session;
 use crate::shards::mailbox::Mailbox;
 use crate::task::{Job, Mail, Origin, Task};
@@ -35,6 +34,12 @@ const READS_PER_TURN: u32 = 4;
 /// Connections accepted per turn.
 const ACCEPTS_PER_TURN: u32 = 200;
 
+/// Pause after an accept that failed, for want of a descriptor or memory.
+const ACCEPT_BACK_OFF_NS: u64 = 10_000_000;
+
+/// Connections looked after per tenth of a second, at most.
+const SWEPT_PER_ROUND: usize = 2000;
+
 /// A loop, its connections, and the thread's executor.
 pub struct EventLoop {
     platform: Box<dyn Platform>,
@@ -48,8 +53,13 @@ pub struct EventLoop {
     unflushed: Vec<usize>,
     /// Connections whose input was not exhausted: served again next turn without an event.
     hungry: Vec<usize>,
-    /// Connections that wait for CLIENT UNPAUSE.
-    paused: Vec<usize>,
+    /// Connections that wait for the end of CLIENT PAUSE.
+    paused: Vec<Origin>,
+    /// Listeners at which somebody may wait that no event will tell of, and when to look again.
+    waiting_listeners: Vec<usize>,
+    accept_again_ns: u64,
+    /// Where the next round of looking after idle connections begins.
+    next_swept: usize,
     doomed: Vec<usize>,
     jobs: Vec<(usize, u64, Box<dyn Job>)>,
     next_home: usize,
@@ -69,6 +79,9 @@ impl EventLoop {
             unflushed: Vec::new(),
             hungry: Vec::new(),
             paused: Vec::new(),
+            waiting_listeners: Vec::new(),
+            accept_again_ns: 0,
+            next_swept: 0,
             doomed: Vec::new(),
             jobs: Vec::new(),
             next_home: 0,
@@ -89,7 +102,7 @@ impl EventLoop {
     /// How long this loop may sleep before its next turn. From here on it counts as asleep: others wake it.
     pub fn rest(&mut self) -> Duration {
         let busy = !self.hungry.is_empty() || !self.jobs.is_empty() || !self.unflushed.is_empty();
-        let wait = duties::until_next(&self.exec, self.next_cron_ns);
+        let wait = duties::until_next(&self.exec, self.next_cron_ns).min(self.until_overdue());
         let may_sleep = !busy && !wait.is_zero() && self.mailbox().before_sleep();
         if may_sleep { wait } else { Duration::ZERO }
     }
@@ -106,7 +119,10 @@ impl EventLoop {
         self.take_mail();
         self.serve_ready();
         self.step_jobs();
-        duties::run(&mut self.exec, &mut self.next_cron_ns);
+        self.end_pause();
+        if duties::run(&mut self.exec, &mut self.next_cron_ns) {
+            self.sweep();
+        }
         self.flush_all();
         self.exec.wake();
         self.bury();
@@ -116,6 +132,20 @@ impl EventLoop {
             .eventloop_ns
             .add(self.exec.clock.monotonic_ns().saturating_sub(began_ns));
         !self.exec.server.is_stopped()
+    }
+
+    /// How long until a paused connection goes on, or a listener is looked at again.
+    fn until_overdue(&self) -> Duration {
+        let mut wait = Duration::MAX;
+        if !self.paused.is_empty() {
+            let left_ms = self.exec.server.pause.until_ms() - self.exec.now_ms;
+            wait = Duration::from_millis(left_ms.max(1) as u64);
+        }
+        if !self.waiting_listeners.is_empty() {
+            let left_ns = self.accept_again_ns.saturating_sub(self.exec.now_ns);
+            wait = wait.min(Duration::from_nanos(left_ns));
+        }
+        wait
     }
 
     fn mailbox(&self) -> &'static Mailbox<Mail> {
@@ -145,8 +175,16 @@ impl EventLoop {
     }
 
     fn serve_ready(&mut self) {
+        if self.exec.now_ns >= self.accept_again_ns {
+            for listener in std::mem::take(&mut self.waiting_listeners) {
+                self.accept(listener);
+            }
+        }
         for token in std::mem::take(&mut self.hungry) {
-            self.readable(token);
+            if let Some(connection) = self.connections.get_mut(token) {
+                connection.hungry = false;
+                self.go_on(token);
+            }
         }
         let ready = std::mem::take(&mut self.ready);
         for event in &ready {
@@ -157,6 +195,9 @@ impl EventLoop {
             if event.writable {
                 self.writable(event.token);
             }
+            if event.closed {
+                self.peer_closed(event.token);
+            }
             if event.readable {
                 self.readable(event.token);
             }
@@ -166,19 +207,30 @@ impl EventLoop {
 
     // ---- connections come
 
+    /// Accepts who waits at a listener. Events tell of newcomers only, so a listener that is left before nobody
+    /// waits any more is looked at again: next turn, or after a while if it cannot be helped now.
     fn accept(&mut self, listener: usize) {
+        let mut failed = None;
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.platform.accept(listener) {
+            match self.platform.accept(listener, admission::TOO_MANY) {
                 Ok(socket) => self.place(socket),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The peer gave up before we looked, or a descriptor is missing: nothing that may stop accepting.
+                // The peer gave up before we looked.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    crate::log::warning(format_args!("Accepting client connection: {error}"));
                     self.exec.stats().connections_rejected.add(1);
-                    return;
+                    failed = Some(error);
+                    break;
                 }
             }
+        }
+        if !self.waiting_listeners.contains(&listener) {
+            self.waiting_listeners.push(listener);
+        }
+        self.accept_again_ns = self.exec.now_ns;
+        if let Some(error) = failed {
+            crate::log::warning(format_args!("Accepting client connection: {error}"));
+            self.accept_again_ns += ACCEPT_BACK_OFF_NS;
         }
     }
 
@@ -233,12 +285,26 @@ impl EventLoop {
 
     // ---- bytes come and go
 
+    fn peer_closed(&mut self, token: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        connection.peer_closed = true;
+        if connection.waiting == Waiting::Pause {
+            // What it asked for has not happened, and nobody will ever hear of it.
+            self.doom(token);
+        }
+    }
+
     fn readable(&mut self, token: usize) {
         for _ in 0..READS_PER_TURN {
             let Some(connection) = self.connections.get_mut(token) else {
                 return;
             };
-            if connection.waiting != Waiting::Nothing || connection.is_choked() {
+            if connection.waiting != Waiting::Nothing
+                || connection.is_choked()
+                || connection.is_closing()
+            {
                 connection.readable = true;
                 return;
             }
@@ -249,6 +315,7 @@ impl EventLoop {
                 }
                 Received::Closed => return self.doom(token),
                 Received::Bytes { fresh, drained } => {
+                    let drained = drained && !connection.peer_closed;
                     connection.readable = !drained;
                     self.serve(token, fresh);
                     if drained {
@@ -257,7 +324,17 @@ impl EventLoop {
                 }
             }
         }
-        self.hungry.push(token);
+        self.hunger(token);
+    }
+
+    /// Has a connection served next turn, event or not.
+    fn hunger(&mut self, token: usize) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && !connection.hungry
+        {
+            connection.hungry = true;
+            self.hungry.push(token);
+        }
     }
 
     /// Executes what the connection has received: its own buffer, or the first `fresh` bytes of the read buffer.
@@ -287,27 +364,34 @@ impl EventLoop {
         let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
-        if connection.has_output() && !connection.unflushed {
+        let origin = connection.origin;
+        match served {
+            Served::All | Served::Waits => {}
+            Served::Choked => connection.pending = true,
+            Served::Paused => {
+                connection.set_paused(true);
+                self.paused.push(origin);
+            }
+            Served::Job(job) => self.jobs.push((token, origin.client, job)),
+            Served::Broken => connection.close_when_flushed(),
+            Served::Aborted => self.doomed.push(token),
+        }
+        self.flush_later(token);
+    }
+
+    /// Has the output sent at the end of this turn, and the connection closed behind it if it is to be.
+    fn flush_later(&mut self, token: usize) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && (connection.has_output() || connection.is_closing())
+            && !connection.unflushed
+        {
             connection.unflushed = true;
             self.unflushed.push(token);
-        }
-        match served {
-            Served::All => {}
-            Served::Waits => {}
-            Served::Paused => self.paused.push(token),
-            Served::Job(job) => self.jobs.push((token, connection.origin.client, job)),
-            Served::Broken => connection.close_when_flushed(),
         }
     }
 
     fn writable(&mut self, token: usize) {
-        let Some(connection) = self.connections.get_mut(token) else {
-            return;
-        };
-        if connection.has_output() && !connection.unflushed {
-            connection.unflushed = true;
-            self.unflushed.push(token);
-        }
+        self.flush_later(token);
     }
 
     fn flush_all(&mut self) {
@@ -321,8 +405,10 @@ impl EventLoop {
                 Flushed::All => {
                     if connection.closes_when_flushed() {
                         self.doomed.push(token);
-                    } else if connection.readable && connection.waiting == Waiting::Nothing {
-                        self.hungry.push(token);
+                    } else if connection.waiting == Waiting::Nothing
+                        && (connection.readable || connection.pending)
+                    {
+                        self.hunger(token);
                     }
                 }
                 Flushed::Some => {}
@@ -353,6 +439,13 @@ impl EventLoop {
                 .extend(job.map(|job| (origin.token, origin.client, job)));
             return;
         };
+        if task.bounced {
+            connection.put_back(&task.bytes, &task.spans);
+            connection.take_back(task);
+            connection.set_paused(true);
+            self.paused.push(origin);
+            return;
+        }
         connection.take_back(task);
         match job {
             Some(job) => {
@@ -361,20 +454,23 @@ impl EventLoop {
             }
             None => self.go_on(origin.token),
         }
+        self.flush_later(origin.token);
     }
 
-    /// Serves a connection that no longer waits.
+    /// Serves a connection that waits for nothing any more: first what it has received, then what the socket has.
     fn go_on(&mut self, token: usize) {
         let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
-        connection.waiting = Waiting::Nothing;
-        self.serve(token, 0);
-        let Some(connection) = self.connections.get_mut(token) else {
+        if connection.is_closing() {
             return;
-        };
-        if connection.readable && connection.waiting == Waiting::Nothing {
-            self.hungry.push(token);
+        }
+        connection.pending = false;
+        if !connection.input.is_empty() {
+            self.serve(token, 0);
+        }
+        if self.connections[token].readable {
+            self.readable(token);
         }
     }
 
@@ -390,7 +486,9 @@ impl EventLoop {
                 }
             } else if job.step(&mut self.exec) {
                 let connection = &mut self.connections[token];
-                connection.reply_of(|reply| job.reply(reply));
+                connection.waiting = Waiting::Nothing;
+                connection.reply_of_job(&mut *job);
+                self.flush_later(token);
                 self.go_on(token);
             } else {
                 self.jobs.push((token, client, job));
@@ -402,21 +500,58 @@ impl EventLoop {
     fn feed_monitor(&mut self, origin: Origin, line: &[u8]) {
         if let Some(connection) = self.connection_of(origin) {
             connection.append(line);
-            self.writable(origin.token);
+            self.flush_later(origin.token);
         }
     }
 
-    /// Looks at what other threads marked: clients to close, a pause that is over.
+    /// Looks for clients that other threads want closed.
     fn review(&mut self) {
-        for (token, connection) in &self.connections {
-            if connection.record.doomed.load(Relaxed) {
-                self.doomed.push(token);
+        let marked = self.connections.iter();
+        let marked = marked.filter(|(_, connection)| connection.record.is_doomed());
+        self.doomed.extend(marked.map(|(token, _)| token));
+    }
+
+    /// Goes on with those who waited, once the pause is over.
+    fn end_pause(&mut self) {
+        let server = self.exec.server;
+        if self.paused.is_empty() || server.pause.is_on(server, self.exec.now_ms) {
+            return;
+        }
+        for origin in std::mem::take(&mut self.paused) {
+            if let Some(connection) = self.connection_of(origin) {
+                connection.set_paused(false);
+                self.go_on(origin.token);
             }
         }
-        if self.exec.raised() & gate::PAUSE == 0 {
-            for token in std::mem::take(&mut self.paused) {
-                self.go_on(token);
-            }
+    }
+
+    /// Looks after some of the connections, all of them about once a second: closes those that are idle for too long
+    /// or over a soft limit for too long, of which no event tells.
+    fn sweep(&mut self) {
+        let slots = self.connections.capacity();
+        let share = (slots / 10 + 1).min(SWEPT_PER_ROUND);
+        for _ in 0..share.min(slots) {
+            let token = self.next_swept;
+            self.next_swept = (token + 1) % slots;
+            self.look_after(token);
+        }
+        if self.exec.home == 0 {
+            clients::evict(&mut self.exec);
+        }
+    }
+
+    fn look_after(&mut self, token: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        let timeout_ms = i64::from(self.exec.settings.timeout_s) * 1000;
+        if timeout_ms > 0 && connection.is_idle_since(timeout_ms, self.exec.now_ms) {
+            return self.doom(token);
+        }
+        if connection.has_output()
+            && matches!(connection.judge_backlog(&self.exec), Flushed::Failed)
+        {
+            self.doom(token);
         }
     }
 
@@ -433,7 +568,11 @@ impl EventLoop {
                 continue;
             };
             self.platform.detach(connection.socket.descriptor());
-            self.exec.server.clients.remove(connection.record.id);
+            let server = self.exec.server;
+            if connection.record.has(flag::MONITOR) {
+                server.monitors.remove(server, connection.origin);
+            }
+            server.clients.remove(connection.record.id);
         }
     }
 
