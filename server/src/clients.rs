@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use eviction::evict;
 pub use filter::{Filter, Purpose};
-pub use line::{RequestSize, line};
+pub use line::{RequestSize, line, memory};
 pub use pause::Pause;
 
 use crate::os::platform::Socket;

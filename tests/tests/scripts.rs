@@ -31,3 +31,8 @@ fn scan() {
 fn command() {
     check("command");
 }
+
+#[test]
+fn server() {
+    check("server");
+}

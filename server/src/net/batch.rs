@@ -337,7 +337,8 @@ impl Batch {
                 return Some(Stop::Abort);
             }
             let fault = exec.server.commands.refusal(args);
-            engine::refuse(exec, session, &mut connection.output, None, &fault);
+            let row = exec.server.commands.find_any_arity(args);
+            engine::refuse(exec, session, &mut connection.output, row, &fault);
             return None;
         };
         if gates::is_paused(exec, session, command, args) {
