@@ -54,6 +54,16 @@ impl Db {
         }
     }
 
+    /// Takes everything out, in constant time: what is left is an empty database. Views go with the entries.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        Self {
+            table: self.table.take_all(),
+            deadlines: std::mem::take(&mut self.deadlines),
+            volatile: std::mem::take(&mut self.volatile),
+        }
+    }
+
     /// Entries, expired ones that nobody has met yet included.
     pub fn len(&self) -> usize {
         self.table.len()
@@ -176,6 +186,12 @@ impl Db {
         self.table.random(dice)
     }
 
+    /// All entries, in no order, expired ones included.
+    pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        self.table.iter()
+    }
+
+    /// The table itself, for its views.
     pub fn table(&mut self) -> &mut Table<Entry> {
         &mut self.table
     }

@@ -87,6 +87,11 @@ impl<'a> Args<'a> {
         self.spans.iter().map(move |span| span.of(self.bytes))
     }
 
+    /// How many cells there are.
+    pub fn cells(self) -> usize {
+        self.router.cells()
+    }
+
     /// Argument `index` as a key.
     #[inline]
     pub fn key(self, index: usize) -> Key<'a> {

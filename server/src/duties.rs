@@ -81,8 +81,9 @@ fn expire_cell(exec: &mut Executor, access: &mut Access<'_>, cell: usize, until_
     for db in access.data(cell).dbs_mut() {
         loop {
             let now_ms = exec.now_ms as u64;
-            let slice = db.expire(now_ms, ITEMS_PER_LOOK, |_, deadline| {
+            let slice = db.expire(now_ms, ITEMS_PER_LOOK, |entry, deadline| {
                 lag.record(now_ms.saturating_sub(deadline));
+                exec.discard(entry);
             });
             stats.expired_keys.add(slice.entries as u64);
             exec.lap();

@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use ostraka_datatypes::raw::entry::Entry;
 use ostraka_datatypes::resp::Output;
 
 use crate::config::Settings;
 use crate::engine;
+use crate::lazy_free::{Garbage, LARGE};
 use crate::os::clock::Clock;
 use crate::os::entropy::Dice;
 use crate::server::{Access, Server, Shard};
@@ -123,6 +125,20 @@ impl Executor {
     pub fn take_buffer(&mut self, buffer: Vec<u8>) {
         if buffer.capacity() > self.buffer.capacity() && buffer.capacity() <= BUFFER_MAX {
             self.buffer = buffer;
+        }
+    }
+
+    /// Frees what may be large off the loop; it counts as so many objects.
+    pub fn free_later(&self, objects: usize, garbage: Garbage) {
+        self.stats().lazyfreed_objects.add(objects as u64);
+        self.server.lazy_free.give(objects as u64, garbage);
+    }
+
+    /// Frees an entry that has been taken out of the keyspace, later if it is large.
+    #[inline]
+    pub fn discard(&self, entry: Entry) {
+        if entry.large_blob(LARGE).is_some() {
+            self.free_later(1, Box::new(entry));
         }
     }
 

@@ -10,6 +10,7 @@ use ostraka_datatypes::raw::entry::{Entry, Type, Value};
 use crate::config::settings::EvictionPolicy;
 use crate::executor::Executor;
 use crate::fault::Fault;
+use crate::lazy_free::LARGE;
 use crate::router::Key;
 use crate::server::{Access, Shard, gate};
 use crate::session::Session;
@@ -22,6 +23,9 @@ pub enum Ttl {
     /// Unix ms.
     At(u64),
 }
+
+/// Keys whose entries are loaded together.
+const GROUP: usize = 16;
 
 /// What a change is called in keyspace events.
 pub type Event = &'static str;
@@ -71,6 +75,16 @@ impl<'a> Keyspace<'a> {
     #[inline]
     pub fn read(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
         let touch = self.touches.then(|| self.touch());
+        self.look_up(key, touch)
+    }
+
+    /// The entry of `key`: counted as a hit or miss, but not touched, as by commands that ask about a key only.
+    pub fn inspect(&mut self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        self.look_up(key, None)
+    }
+
+    #[inline]
+    fn look_up(&mut self, key: Key<'_>, touch: Option<Touch>) -> Option<EntryRef<'_>> {
         let stats = self.exec.stats();
         let (now, paused) = (self.exec.now_ms as u64, self.paused);
         let shard = self.access.data(key.cell);
@@ -97,12 +111,6 @@ impl<'a> Keyspace<'a> {
         self.find(key).map(Found::into_entry)
     }
 
-    /// The access hint of `key`, with the entry; neither counted nor touched.
-    pub fn peek_hint(&mut self, key: Key<'_>) -> Option<(u16, EntryRef<'_>)> {
-        self.find(key)
-            .map(|found| (found.hint(), found.into_entry()))
-    }
-
     pub fn exists(&mut self, key: Key<'_>) -> bool {
         self.find(key).is_some()
     }
@@ -113,6 +121,42 @@ impl<'a> Keyspace<'a> {
         match self.read(key) {
             Some(entry) if entry.kind() != Type::String => Err(Fault::WrongType),
             entry => Ok(entry),
+        }
+    }
+
+    /// Hands every key to `each`, in order, with its place among the keys; the entries of a group of keys are being
+    /// loaded together before the first of the group is looked at.
+    pub fn each_key<'k>(
+        &mut self,
+        mut keys: impl Iterator<Item = Key<'k>>,
+        mut each: impl FnMut(&mut Self, usize, Key<'k>),
+    ) {
+        let mut nth = 0;
+        let mut group = [None; GROUP];
+        loop {
+            let mut size = 0;
+            for (place, key) in group.iter_mut().zip(keys.by_ref()) {
+                *place = Some(key);
+                size += 1;
+            }
+            let group = || group[..size].iter().flatten();
+            if size > 1 {
+                for key in group() {
+                    let shard = self.access.peek(key.cell);
+                    shard.db(self.db).prefetch_bucket(key.hash);
+                }
+                for key in group() {
+                    let shard = self.access.peek(key.cell);
+                    shard.db(self.db).prefetch_entry(key.hash);
+                }
+            }
+            for key in group() {
+                each(self, nth, *key);
+                nth += 1;
+            }
+            if size < GROUP {
+                return;
+            }
         }
     }
 
@@ -133,8 +177,12 @@ impl<'a> Keyspace<'a> {
                     Ttl::Keep => found.entry().deadline(),
                     Ttl::At(deadline) => Some(deadline),
                 };
+                let old = found.entry().large_blob(LARGE);
                 found.replace(value, deadline);
                 found.set_hint(hint);
+                if let Some(old) = old {
+                    self.exec.free_later(1, Box::new(old));
+                }
                 deadline
             }
             lookup => {
@@ -154,6 +202,9 @@ impl<'a> Keyspace<'a> {
             self.exec.expect(key.cell, deadline as i64);
         }
         self.record(event, key);
+        if matches!(ttl, Ttl::At(_)) {
+            self.record("expire", key);
+        }
     }
 
     /// The entry at `key`, to be changed.
@@ -193,7 +244,8 @@ impl<'a> Keyspace<'a> {
     pub fn put(&mut self, key: Key<'_>, entry: Entry, event: Event) {
         let hint = self.touch().fresh();
         if let Some(found) = self.find(key) {
-            drop(found.remove());
+            let old = found.remove();
+            self.exec.discard(old);
         }
         if let Some(deadline) = entry.deadline() {
             self.exec.expect(key.cell, deadline as i64);
@@ -214,7 +266,10 @@ impl<'a> Keyspace<'a> {
 
     /// Deletes `key`. Whether it was there.
     pub fn remove(&mut self, key: Key<'_>, event: Event) -> bool {
-        self.take(key, event).is_some()
+        let entry = self.take(key, event);
+        let was_there = entry.is_some();
+        entry.into_iter().for_each(|entry| self.exec.discard(entry));
+        was_there
     }
 
     /// What follows from a change: nothing yet beyond the counter; persistence, WATCH, notifications and tracking
@@ -247,10 +302,26 @@ impl<'a> Keyspace<'a> {
         self.access.set()
     }
 
+    /// Keys of the selected database in the cells held: all of them, if the command holds all.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks that")]
+    pub fn len(&self) -> usize {
+        let shares = self.held().iter();
+        shares
+            .map(|cell| self.access.peek(cell).db(self.db).len())
+            .sum()
+    }
+
     /// The selected database's share in one cell.
     pub fn share(&mut self, cell: usize) -> &mut Db {
         let db = self.db;
         self.access.data(cell).db_mut(db)
+    }
+
+    /// Any entry of the selected database in one cell, each equally likely, expired ones included.
+    pub fn random(&mut self, cell: usize) -> Option<EntryRef<'_>> {
+        let dice = &mut self.exec.dice;
+        let shard = self.access.data(cell);
+        shard.db_mut(self.db).random(&mut || dice.roll())
     }
 
     /// One cell's share of everything.

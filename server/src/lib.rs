@@ -12,6 +12,7 @@ pub mod executor;
 pub mod fault;
 pub mod gates;
 pub mod keyspace;
+pub mod lazy_free;
 pub mod log;
 pub mod monitor;
 pub mod net;

@@ -9,9 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ostraka_datatypes::db::Db;
 use ostraka_datatypes::hash::Seed;
+use ostraka_datatypes::raw::entry::Entry;
+use ostraka_datatypes::raw::table::{Progress, ViewId, Visitor};
 
 use crate::clients::{Pause, Registry};
 use crate::config::ConfigStore;
+use crate::lazy_free::LazyFree;
 use crate::monitor::Monitors;
 use crate::os::platform::Waker;
 use crate::router::Router;
@@ -38,9 +41,18 @@ pub mod gate {
     pub const STOPPING: u32 = 1 << 4;
 }
 
+/// Names a database's share in one cell from the time it was empty; never used twice in a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DbId(u64);
+
 /// The data of one cell: its share of every database.
 pub struct Shard {
     dbs: Box<[Db]>,
+    /// Who each database is, whatever its index after SWAPDB: what a view of it is found by again.
+    identities: Box<[DbId]>,
+    /// Databases that were flushed while somebody looked at them through a view.
+    flushed: Vec<(DbId, Db)>,
+    next_identity: u64,
     /// Changes since the server started, as INFO's `rdb_changes_since_last_save` counts them.
     pub changes: u64,
 }
@@ -49,6 +61,9 @@ impl Shard {
     pub fn new(databases: usize, seed: Seed) -> Self {
         Self {
             dbs: (0..databases).map(|_| Db::new(seed)).collect(),
+            identities: (0..databases as u64).map(DbId).collect(),
+            flushed: Vec::new(),
+            next_identity: databases as u64,
             changes: 0,
         }
     }
@@ -75,6 +90,62 @@ impl Shard {
 
     pub fn swap(&mut self, one: usize, other: usize) {
         self.dbs.swap(one, other);
+        self.identities.swap(one, other);
+    }
+
+    /// Empties a database in constant time. Returns what was in it, to be freed elsewhere, unless somebody still looks
+    /// at it; and how many keys that were.
+    pub fn flush(&mut self, index: usize) -> (usize, Option<Db>) {
+        let keys = self.dbs[index].len();
+        if keys == 0 {
+            return (0, None);
+        }
+        let mut old = self.dbs[index].take();
+        self.changes += keys as u64;
+        let identity = std::mem::replace(&mut self.identities[index], DbId(self.next_identity));
+        self.next_identity += 1;
+        if old.table().views() == 0 {
+            return (keys, Some(old));
+        }
+        self.flushed.push((identity, old));
+        (keys, None)
+    }
+
+    /// Begins a view of a database, which is found again under the name returned, flushed or swapped.
+    pub fn begin_view(&mut self, index: usize, visitor: Box<dyn Visitor<Entry>>) -> (DbId, ViewId) {
+        let view = self.dbs[index].table().begin_view(visitor);
+        (self.identities[index], view)
+    }
+
+    /// See [`Table::step_view`](ostraka_datatypes::raw::table::Table::step_view).
+    pub fn step_view(&mut self, (db, view): (DbId, ViewId)) -> Progress {
+        self.viewed(db).table().step_view(view, 1)
+    }
+
+    /// Ends a view. Returns its visitor, and its database if that was flushed and nobody else looks at it.
+    pub fn end_view(
+        &mut self,
+        (db, view): (DbId, ViewId),
+    ) -> (Option<Box<dyn Visitor<Entry>>>, Option<Db>) {
+        let table = self.viewed(db).table();
+        let visitor = table.end_view(view);
+        if table.views() > 0 {
+            return (visitor, None);
+        }
+        let flushed = self.flushed.iter().position(|(id, _)| *id == db);
+        (visitor, flushed.map(|at| self.flushed.swap_remove(at).1))
+    }
+
+    /// A database with a living view.
+    fn viewed(&mut self, db: DbId) -> &mut Db {
+        match self.identities.iter().position(|id| *id == db) {
+            Some(index) => &mut self.dbs[index],
+            None => self
+                .flushed
+                .iter_mut()
+                .find_map(|(id, flushed)| (*id == db).then_some(flushed))
+                .expect("a database that is looked at through a view is kept"),
+        }
     }
 }
 
@@ -110,6 +181,7 @@ pub struct Server {
     pub stats_generation: AtomicU64,
     pub lag: crate::stats::Histogram,
     pub unix_ms: AtomicI64,
+    pub lazy_free: LazyFree,
     errors: Mutex<BTreeMap<String, u64>>,
     stopped: AtomicBool,
 }
@@ -151,6 +223,7 @@ impl Server {
             stats_generation: AtomicU64::new(0),
             lag: crate::stats::Histogram::default(),
             unix_ms: AtomicI64::new(0),
+            lazy_free: LazyFree::default(),
             errors: Mutex::default(),
             stopped: AtomicBool::new(false),
             config: parts.config,
@@ -196,6 +269,7 @@ impl Server {
     /// Ends all loops after their turn and wakes them.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
+        self.lazy_free.close();
         self.loops.iter().for_each(|handle| handle.waker.wake());
     }
 

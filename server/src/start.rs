@@ -53,7 +53,8 @@ pub fn launch(
         },
         wakers,
     });
-    let mut handles = Vec::new();
+    server.lazy_free.open();
+    let mut handles = vec![threads::spawn("lazy-free", || server.lazy_free.run())?];
     for (home, reactor) in reactors.into_iter().enumerate() {
         handles.push(threads::spawn(&format!("loop-{home}"), move || {
             let exec = Executor::new(home, server, Clock::real(), entropy::seed());

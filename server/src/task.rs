@@ -40,8 +40,9 @@ pub trait Job: Send {
     fn step(&mut self, exec: &mut Executor) -> bool;
     /// The reply of the finished job.
     fn reply(&mut self, reply: &mut Reply<'_>);
-    /// Gives back what it holds on to, when its connection is gone before it was done.
-    fn abandon(&mut self, exec: &mut Executor);
+    /// Gives back what it holds on to, when its connection is gone before it was done. `false`: not all of it could
+    /// be had by trying; ask again.
+    fn abandon(&mut self, exec: &mut Executor) -> bool;
 }
 
 /// What one loop has to say to another.

@@ -6,3 +6,13 @@ use ostraka_tests::script::check;
 fn basics() {
     check("basics");
 }
+
+#[test]
+fn command() {
+    check("command");
+}
+
+#[test]
+fn connection() {
+    check("connection");
+}

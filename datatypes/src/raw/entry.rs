@@ -210,6 +210,15 @@ impl Entry {
         (self.form() == Form::Blob).then(|| Blob::clone(&self.borrow_blob()))
     }
 
+    /// Another reference to a value of at least `min_len` bytes, and of [`BLOB_MIN`].
+    #[inline]
+    pub fn large_blob(&self, min_len: usize) -> Option<Blob> {
+        if self.form() != Form::Blob {
+            return None;
+        }
+        self.blob().filter(|blob| blob.len() >= min_len)
+    }
+
     #[inline]
     pub fn deadline(&self) -> Option<u64> {
         self.block.deadline()

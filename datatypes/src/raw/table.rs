@@ -96,6 +96,12 @@ impl<E: Element> Table<E> {
         }
     }
 
+    /// Takes everything out, living views included, in constant time.
+    #[must_use]
+    pub fn take_all(&mut self) -> Self {
+        std::mem::replace(self, Self::new(self.seed))
+    }
+
     /// Number of elements.
     #[inline]
     #[must_use]

@@ -129,6 +129,11 @@ impl<'a> Reply<'a> {
         out.extend_from_slice(CRLF);
     }
 
+    /// Elements that were written elsewhere, in this protocol or in what is the same in both.
+    pub fn append(&mut self, elements: Output) {
+        self.output.append(elements);
+    }
+
     /// An integer in the form of a string, as GET answers a counter.
     pub fn bulk_integer(&mut self, value: i64) {
         self.bulk(itoa::Buffer::new().format(value).as_bytes());

@@ -302,12 +302,13 @@ fn keys_of_spec(spec: &KeySpec, args: Args<'_>) -> Result<Run, Unclear> {
 /// The index after the last key of a range: `begin ≤ end ≤ len`. Only a range up to the last argument may be empty.
 fn end_of_range(len: usize, begin: usize, last: i8, limit: u8) -> Result<usize, Unclear> {
     let back = usize::from(last.unsigned_abs());
-    let end = match (last, limit) {
-        (0.., _) => begin + back + 1,
-        (-1, 2..) => begin + (len - begin) / usize::from(limit),
-        _ => (len + 1).saturating_sub(back),
+    let (end, fewest) = match (last, limit) {
+        (0.., _) => (begin + back + 1, 1),
+        (-1, 2..) => (begin + len.saturating_sub(begin) / usize::from(limit), 1),
+        (-1, _) => (len, 0),
+        _ => ((len + 1).saturating_sub(back), 1),
     };
-    if begin < end && end <= len {
+    if begin + fewest <= end && end <= len {
         Ok(end)
     } else {
         Err(Unclear)

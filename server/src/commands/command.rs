@@ -1,12 +1,13 @@
 //! COMMAND: what the rows say, for clients that ask; and the HELP of every container.
 
+use ostraka_datatypes::glob;
 use ostraka_datatypes::resp::{Deferred, Reply};
 
 use crate::call::{Args, Call, Fault, Outcome};
+use crate::command::Categories;
 use crate::command::keys::{self, Begin, Find, KeyAt, KeySpec, keys_of};
 use crate::command::row::*;
 use crate::command::syntax::Argument;
-use crate::config::pattern;
 
 pub static ROWS: &[&Command] = &[&COMMAND];
 
@@ -159,40 +160,59 @@ command! { COMMAND_LIST =
 }
 
 fn command_list(c: &mut Call<'_>) -> Outcome {
-    let wanted = filter(c.args)?;
-    let rows = c.server.commands.rows().iter().filter(|row| wanted(row));
+    let filter = Filter::parse(c.args)?;
+    let rows = c
+        .server
+        .commands
+        .rows()
+        .iter()
+        .filter(|row| filter.passes(row));
     let names: Vec<_> = rows.map(|row| row.name).collect();
     c.reply.array(names.len());
     names.iter().for_each(|name| c.reply.bulk(name.as_bytes()));
     Ok(())
 }
 
-/// Which rows COMMAND LIST names. There are no modules, and no rows in a category that does not exist.
-fn filter(args: Args<'_>) -> Result<Box<dyn Fn(&Command) -> bool + '_>, Fault> {
-    let Some(value) = args
-        .get(4)
-        .filter(|_| args.len() == 5 && args.is(2, "filterby"))
-    else {
-        return if args.len() == 2 {
-            Ok(Box::new(|_| true))
+/// Which rows COMMAND LIST names.
+enum Filter<'a> {
+    Everything,
+    /// There are no modules.
+    Module,
+    /// Any of these categories; none if the client's is not known.
+    Categories(Categories),
+    Pattern(&'a [u8]),
+}
+
+impl<'a> Filter<'a> {
+    fn parse(args: Args<'a>) -> Result<Self, Fault> {
+        match args.len() {
+            2 => return Ok(Filter::Everything),
+            5 if args.is(2, "filterby") => {}
+            _ => return Err(Fault::Syntax),
+        }
+        let value = args.at(4);
+        if args.is(3, "module") {
+            Ok(Filter::Module)
+        } else if args.is(3, "aclcat") {
+            let is_it = |(_, name): &&(_, &str)| name.as_bytes().eq_ignore_ascii_case(value);
+            Ok(Filter::Categories(
+                acl::NAMES.iter().find(is_it).map_or(0, |(bit, _)| *bit),
+            ))
+        } else if args.is(3, "pattern") {
+            Ok(Filter::Pattern(value))
         } else {
             Err(Fault::Syntax)
-        };
-    };
-    if args.is(3, "module") {
-        return Ok(Box::new(|_| false));
+        }
     }
-    if args.is(3, "aclcat") {
-        let is_it = |(_, name): &&(_, &str)| name.as_bytes().eq_ignore_ascii_case(value);
-        let category = acl::NAMES.iter().find(is_it).map_or(0, |(bit, _)| *bit);
-        return Ok(Box::new(move |row| row.acl_categories() & category != 0));
+
+    fn passes(&self, row: &Command) -> bool {
+        match self {
+            Filter::Everything => true,
+            Filter::Module => false,
+            Filter::Categories(set) => row.acl_categories() & set != 0,
+            Filter::Pattern(pattern) => glob::matches_nocase(pattern, row.name.as_bytes()),
+        }
     }
-    if args.is(3, "pattern") {
-        return Ok(Box::new(move |row| {
-            pattern::matches(value, row.name.as_bytes(), true)
-        }));
-    }
-    Err(Fault::Syntax)
 }
 
 command! { COMMAND_DOCS =

@@ -175,7 +175,9 @@ impl Batch {
             Reach::Keys => {
                 for (nth, key) in keys_of(command, args).enumerate() {
                     let Ok(KeyAt { index, .. }) = key else {
-                        return request;
+                        // The handler says what is wrong, whatever it looks at to find out.
+                        request.need = exec.server.cells.all();
+                        break;
                     };
                     if nth > 0 && router.cells() == 1 {
                         break;

@@ -433,9 +433,8 @@ impl EventLoop {
         let job = task.job.take();
         let Some(connection) = self.connection_of(origin) else {
             // The connection died meanwhile; the command has been executed all the same.
-            if let Some(mut job) = job {
-                job.abandon(&mut self.exec);
-            }
+            self.jobs
+                .extend(job.map(|job| (origin.token, origin.client, job)));
             return;
         };
         if task.bounced {
@@ -480,7 +479,9 @@ impl EventLoop {
                 .get(token)
                 .is_some_and(|c| c.origin.client == client);
             if !alive {
-                job.abandon(&mut self.exec);
+                if !job.abandon(&mut self.exec) {
+                    self.jobs.push((token, client, job));
+                }
             } else if job.step(&mut self.exec) {
                 let connection = &mut self.connections[token];
                 connection.waiting = Waiting::Nothing;
@@ -571,6 +572,11 @@ impl EventLoop {
             }
             server.clients.remove(connection.record.id);
         }
+    }
+
+    /// Connections that this loop owns.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
     }
 
     pub fn server(&self) -> &'static Server {

@@ -30,11 +30,20 @@ enum Source {
     Simulated(Arc<SimulatedTime>),
 }
 
-/// The time of a simulation, in nanoseconds: monotonic since its start, and Unix time.
+/// The time of a simulation, in nanoseconds: monotonic since its start, and Unix time at that start. Every reading
+/// moves it on by `step_ns`, so that work takes time and slices of it come to an end.
 #[derive(Default)]
 pub struct SimulatedTime {
     pub monotonic_ns: AtomicU64,
-    pub unix_ns: AtomicU64,
+    pub step_ns: AtomicU64,
+    pub unix_at_start_ns: AtomicU64,
+}
+
+impl SimulatedTime {
+    fn read(&self) -> u64 {
+        self.monotonic_ns
+            .fetch_add(self.step_ns.load(Ordering::Relaxed), Ordering::Relaxed)
+    }
 }
 
 /// `ns = base_ns + (tsc - base_tsc) * scale / 2^32`.
@@ -76,7 +85,7 @@ impl Clock {
         match &self.source {
             Source::Tsc(tsc) => tsc.nanos(),
             Source::System => system_monotonic_ns(),
-            Source::Simulated(time) => time.monotonic_ns.load(Ordering::Relaxed),
+            Source::Simulated(time) => time.read(),
         }
     }
 
@@ -114,11 +123,10 @@ impl Clock {
             tsc.follow();
         }
         let now = self.monotonic_ns();
-        let unix_ns = match &self.source {
-            Source::Simulated(time) => time.unix_ns.load(Ordering::Relaxed) as i64,
-            _ => system_unix_ns(),
+        self.wall_offset_ns = match &self.source {
+            Source::Simulated(time) => time.unix_at_start_ns.load(Ordering::Relaxed) as i64,
+            _ => system_unix_ns().wrapping_sub(now as i64),
         };
-        self.wall_offset_ns = unix_ns.wrapping_sub(now as i64);
         self.synced_at_ns = now;
     }
 }
@@ -224,7 +232,8 @@ mod tests {
     #[test]
     fn a_simulated_clock_stands_still_until_moved() {
         let time = Arc::new(SimulatedTime::default());
-        time.unix_ns.store(5_000_000_000, Ordering::Relaxed);
+        time.unix_at_start_ns
+            .store(5_000_000_000, Ordering::Relaxed);
         let clock = Clock::simulated(time.clone());
         assert_eq!((clock.monotonic_ns(), clock.unix_ms()), (0, 5_000));
         time.monotonic_ns.store(7_000_000, Ordering::Relaxed);

@@ -35,35 +35,58 @@ use super::element::{Element, Slot};
 use super::segment::{MAX_BUCKETS, MAX_DEPTH, Place, Segment, limit};
 use std::ops::Range;
 
+const RUNGS: usize = 9;
+
 /// Bucket counts from tiny to full, by which half of the hashes a segment serves: powers of two of lines,
 /// then 12 and 16 KiB for the lower half (and for an undivided table), 10 and 14 KiB for the upper.
 /// All of them are jemalloc's own size classes.
-const LADDERS: [[usize; 9]; 2] = [
+const LADDERS: [[usize; RUNGS]; 2] = [
     [1, 3, 7, 15, 31, 63, 127, 191, 255],
     [1, 3, 7, 15, 31, 63, 127, 159, 223],
 ];
 
-const _: () = assert!(LADDERS[0][8] <= MAX_BUCKETS && LADDERS[1][8] <= MAX_BUCKETS);
+const _: () = assert!(LADDERS[0][RUNGS - 1] <= MAX_BUCKETS && LADDERS[1][RUNGS - 1] <= MAX_BUCKETS);
 
 /// The directory may have this many words per segment, and some more; with uniform hashes it has at most
 /// four. Hashes that collide in many bits cannot blow it up: they go to a chain.
 const WORDS_PER_SEGMENT: usize = 8;
 const WORDS_TO_SPARE: usize = 64;
 
-fn ladder(segment: Segment, hash: u64) -> &'static [usize; 9] {
-    let upper_half = segment.depth() > 0 && hash >> 63 == 1;
+fn ladder(depth: u32, hash: u64) -> &'static [usize; RUNGS] {
+    let upper_half = depth > 0 && hash >> 63 == 1;
     &LADDERS[usize::from(upper_half)]
 }
 
-/// The smallest rung that holds `count` elements with 30 % to spare before it must grow again.
+/// Elements that a segment of this size takes with 30 % to spare before it must grow again.
+const fn comfort(rung: usize) -> usize {
+    limit(rung) as usize * 10 / 13
+}
+
 fn rung_for(ladder: &[usize], count: usize) -> Option<usize> {
-    ladder
+    ladder.iter().copied().find(|&rung| count <= comfort(rung))
+}
+
+/// Buddies that have together no more than this become one: what suits the rung below the full one, which is
+/// 55 % of what made them split.
+fn merge_mark(ladder: &[usize; RUNGS]) -> usize {
+    comfort(ladder[RUNGS - 2])
+}
+
+/// Below so many elements a segment looks for something smaller: when the rung below suits it, or, if it has a
+/// buddy, when both have half of what makes them merge.
+fn low_mark(rung: usize, depth: u32, hash: u64) -> usize {
+    let ladder = ladder(depth, hash);
+    let below = ladder
         .iter()
-        .copied()
-        .find(|&rung| limit(rung) as usize * 10 >= count * 13)
+        .rev()
+        .find(|&&below| below < rung)
+        .map_or(0, |&below| comfort(below));
+    let merge = (merge_mark(ladder) / 2).min(comfort(rung) * 4 / 5);
+    if depth > 0 { below.max(merge) } else { below }
 }
 
 /// An element on its way from one segment to another.
+#[derive(Clone, Copy)]
 struct Mover {
     hash: u64,
     slot: Slot,
@@ -113,27 +136,34 @@ impl<E: Element> Table<E> {
             None => self.create_first(),
         }
         let segment = self.directory[self.index(hash)];
-        let place = segment.place(hash, slot).unwrap_or_else(|| {
-            self.bytes -= segment.bytes();
-            let place = segment.chain(hash, slot);
-            self.bytes += segment.bytes();
-            self.chained = true;
-            place
-        });
+        let place = segment.place(hash, slot);
+        let place = place.unwrap_or_else(|| self.chain(segment, hash, slot));
         (segment, place)
     }
 
     fn create_first(&mut self) {
-        let first = self.allocate(LADDERS[0][0], 0);
+        let first = self.allocate(LADDERS[0][0], 0, 0);
         self.directory = vec![first];
         self.bytes += size_of::<Segment>();
         (self.segments, self.deepest) = (1, 1);
     }
 
-    fn allocate(&mut self, buckets: usize, depth: u32) -> Segment {
-        let segment = Segment::allocate(buckets, depth, self.clock);
+    /// An empty segment of one of its ladder's sizes.
+    fn allocate(&mut self, buckets: usize, depth: u32, hash: u64) -> Segment {
+        let low = low_mark(buckets, depth, hash) as u32;
+        let segment = Segment::allocate(buckets, depth, self.clock, low);
         self.bytes += segment.bytes();
         segment
+    }
+
+    /// A segment of the size that suits this many elements.
+    fn allocate_for(&mut self, count: usize, depth: u32, hash: u64) -> Segment {
+        let ladder = ladder(depth, hash);
+        self.allocate(
+            rung_for(ladder, count).unwrap_or(ladder[RUNGS - 1]),
+            depth,
+            hash,
+        )
     }
 
     /// Frees a segment that the directory no longer knows.
@@ -145,7 +175,7 @@ impl<E: Element> Table<E> {
     }
 
     fn grow(&mut self, segment: Segment, hash: u64) {
-        let ladder = ladder(segment, hash);
+        let ladder = ladder(segment.depth(), hash);
         let above = ladder.partition_point(|&rung| rung <= segment.len());
         if let Some(rung) = rung_for(&ladder[above..], segment.count()) {
             self.resize(segment, hash, rung);
@@ -174,22 +204,30 @@ impl<E: Element> Table<E> {
         }));
     }
 
-    fn fill(&mut self, segment: Segment, movers: impl Iterator<Item = Mover>) {
-        self.bytes -= segment.bytes();
-        for Mover { hash, slot } in movers {
+    /// Puts the movers into the segments that `target` names for their hashes.
+    fn fill(&mut self, movers: &[Mover], target: impl Fn(u64) -> Segment) {
+        for &Mover { hash, slot } in movers {
+            let segment = target(hash);
             if segment.place(hash, slot).is_none() {
-                segment.chain(hash, slot);
-                self.chained = true;
+                self.chain(segment, hash, slot);
             }
         }
+    }
+
+    #[cold]
+    fn chain(&mut self, segment: Segment, hash: u64, slot: Slot) -> Place {
+        self.bytes -= segment.bytes();
+        let place = segment.chain(hash, slot);
         self.bytes += segment.bytes();
+        self.chained = true;
+        place
     }
 
     fn resize(&mut self, segment: Segment, hash: u64, buckets: usize) {
         let mut movers = Vec::new();
         self.gather(segment, &mut movers);
-        let new = self.allocate(buckets, segment.depth());
-        self.fill(new, movers.into_iter());
+        let new = self.allocate(buckets, segment.depth(), hash);
+        self.fill(&movers, |_| new);
         let span = self.span(segment, hash);
         self.directory[span].fill(new);
         self.release(segment);
@@ -203,20 +241,17 @@ impl<E: Element> Table<E> {
             self.double_directory();
         }
         let depth = segment.depth() + 1;
-        let (lower, upper): (Vec<Mover>, Vec<Mover>) = movers
-            .into_iter()
-            .partition(|mover| mover.hash << (depth - 1) >> 63 == 0);
+        let bit = 1u64 << (64 - depth);
+        let is_upper = |hash: u64| hash & bit != 0;
+        let upper_count = movers.iter().filter(|mover| is_upper(mover.hash)).count();
+        let lower = self.allocate_for(movers.len() - upper_count, depth, hash & !bit);
+        let upper = self.allocate_for(upper_count, depth, hash | bit);
+        self.fill(&movers, |hash| if is_upper(hash) { upper } else { lower });
 
         let span = self.span(segment, hash);
         let middle = span.start.midpoint(span.end);
-        for (movers, words) in [(lower, span.start..middle), (upper, middle..span.end)] {
-            let half_hash = (words.start as u64) << (63 - self.bits) << 1;
-            let size = rung_for(&LADDERS[usize::from(half_hash >> 63 == 1)], movers.len())
-                .unwrap_or(segment.len());
-            let half = self.allocate(size, depth);
-            self.fill(half, movers.into_iter());
-            self.directory[words].fill(half);
-        }
+        self.directory[span.start..middle].fill(lower);
+        self.directory[middle..span.end].fill(upper);
         self.segments += 1;
         if depth == self.bits {
             self.deepest += 2;
@@ -240,7 +275,7 @@ impl<E: Element> Table<E> {
         if self.len == 0 {
             return self.clear_directory();
         }
-        let ladder = ladder(segment, hash);
+        let ladder = ladder(segment.depth(), hash);
         if segment.chained() > 0 {
             segment.defer_shrink();
         } else if let Some(buddy) = self.mergeable_buddy(segment, hash) {
@@ -254,14 +289,11 @@ impl<E: Element> Table<E> {
         }
     }
 
-    /// The segment that differs in the last bit only, if both together would fill a full one by less than half.
+    /// The segment that differs in the last bit only, if both together are few enough.
     fn mergeable_buddy(&self, segment: Segment, hash: u64) -> Option<Segment> {
         let depth = segment.depth();
         let buddy = self.segment(hash ^ 1u64.checked_shl(64u32.checked_sub(depth)?)?)?;
-        let full = ladder(segment, hash)
-            .last()
-            .map_or(0, |&rung| limit(rung) as usize);
-        let fits = (segment.count() + buddy.count()) * 2 <= full;
+        let fits = segment.count() + buddy.count() <= merge_mark(ladder(depth, hash));
         (buddy.depth() == depth && buddy.chained() == 0 && fits).then_some(buddy)
     }
 
@@ -271,9 +303,8 @@ impl<E: Element> Table<E> {
         self.gather(segment, &mut movers);
         self.gather(buddy, &mut movers);
         let depth = segment.depth() - 1;
-        let ladder = LADDERS[usize::from(depth > 0 && hash >> 63 == 1)];
-        let merged = self.allocate(rung_for(&ladder, movers.len()).unwrap_or(ladder[8]), depth);
-        self.fill(merged, movers.into_iter());
+        let merged = self.allocate_for(movers.len(), depth, hash);
+        self.fill(&movers, |_| merged);
         let span = self.span(merged, hash);
         self.directory[span].fill(merged);
         self.segments -= 1;

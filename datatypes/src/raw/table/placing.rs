@@ -166,7 +166,7 @@ impl Segment {
     }
 
     fn prepend_block(&self) -> Segment {
-        let block = Self::allocate(CHAIN_BUCKETS, self.depth(), 0);
+        let block = Self::allocate(CHAIN_BUCKETS, self.depth(), 0, 0);
         block
             .header()
             .chain

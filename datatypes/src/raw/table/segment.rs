@@ -96,7 +96,7 @@ impl Place {
 /// Memory and handles.
 impl Segment {
     /// An empty segment of 1..=255 buckets.
-    pub(super) fn allocate(buckets: usize, depth: u32, stamp: u64) -> Self {
+    pub(super) fn allocate(buckets: usize, depth: u32, stamp: u64, low: u32) -> Self {
         assert!((1..=MAX_BUCKETS).contains(&buckets) && depth <= MAX_DEPTH);
         let layout = Self::layout(buckets);
         // SAFETY: the layout has at least two lines. Zeroes are a valid header and valid empty buckets.
@@ -114,7 +114,7 @@ impl Segment {
         let header = segment.header();
         header.stamp.set(stamp);
         header.limit.set(limit(buckets));
-        header.low.set(limit(buckets) / 2);
+        header.low.set(low);
         segment
     }
 
@@ -414,8 +414,8 @@ pub(super) const fn limit(buckets: usize) -> u32 {
     }
 }
 
-/// Iterator over the elements of a block and those that it links to; the elements of the bucket after the next are
-/// being loaded meanwhile.
+/// Iterator over the elements of a block and those that it links to; those of the next four buckets are being
+/// loaded meanwhile.
 pub(super) struct Slots {
     block: Segment,
     /// Buckets that have been entered.
@@ -424,7 +424,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    const AHEAD: usize = 2;
+    const AHEAD: usize = 4;
 
     fn of(block: Segment) -> Self {
         block
