@@ -75,7 +75,7 @@ pub struct Command {
     pub since: &'static str,
     pub complexity: &'static str,
     pub summary: &'static str,
-    /// The arguments, in the notation of [`syntax`](crate::command::syntax).
+    /// The arguments, in the notation of the module [`syntax`].
     pub syntax: &'static str,
     /// (version, what it changed), oldest first.
     pub history: &'static [(&'static str, &'static str)],
@@ -273,7 +273,7 @@ pub mod flag {
         NO_ASYNC_LOADING = 15 "no_async_loading",
         /// Refused inside MULTI.
         NO_MULTI = 16 "no_multi",
-        /// Derived from the key specs, see [`Command::flag_names`](super::Command::flag_names); not for rows.
+        /// Derived from the key specs, see [`Command::all_flags`](super::Command::all_flags); not for rows.
         MOVABLE_KEYS = 17 "movablekeys",
         /// Allowed while a script runs longer than `busy-reply-threshold`.
         ALLOW_BUSY = 18 "allow_busy",

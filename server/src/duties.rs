@@ -54,8 +54,7 @@ pub fn run(exec: &mut Executor, next_cron_ns: &mut u64) -> bool {
 
 /// Visits every cell in which something may be due, until the slice is used up.
 fn expire_due(exec: &mut Executor) {
-    exec.lap();
-    exec.refresh_now();
+    exec.begin_batch();
     let until_ns = exec.now_ns + SLICE_NS;
     let cells = exec.due.len();
     // Begin at another cell each time, so that none starves when the slice is always used up.
@@ -86,8 +85,7 @@ fn expire_cell(exec: &mut Executor, access: &mut Access<'_>, cell: usize, until_
                 exec.discard(entry);
             });
             stats.expired_keys.add(slice.entries as u64);
-            exec.lap();
-            exec.refresh_now();
+            exec.begin_batch();
             if !slice.more {
                 break;
             }

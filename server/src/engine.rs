@@ -31,6 +31,10 @@ pub fn execute(
     job: &mut Option<Box<dyn Job>>,
 ) {
     let raised = exec.raised();
+    if raised & gate::MONITOR != 0 {
+        // The time that MONITOR prints is the time that the command sees.
+        exec.refresh_now();
+    }
     if (raised != 0 || !session.authenticated)
         && let Err(fault) = gates::check(exec, raised, session, command, args)
     {
@@ -69,8 +73,7 @@ pub fn execute(
 
 /// Runs a command that waited for its cells in an inbox.
 pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
-    exec.lap();
-    exec.refresh_now();
+    exec.begin_batch();
     let args = Args::new(&task.bytes, &task.spans, exec.server.router, None);
     let client = &task.session.record;
     if client.is_doomed() || gates::is_paused(exec, &task.session, task.command, args) {

@@ -154,13 +154,12 @@ impl Net {
 
 impl State {
     fn edge(&mut self, pipe: usize, readable: bool, writable: bool) {
-        let closed = self.pipes[pipe].closed_by_client;
         if let Some((home, token)) = self.pipes[pipe].home {
             self.inboxes[home].ready.push(Ready {
                 token,
                 readable,
                 writable,
-                closed,
+                closed: self.pipes[pipe].closed_by_client,
             });
         }
     }
@@ -286,11 +285,6 @@ impl Socket for ServerEnd {
     }
 
     fn is_local(&self) -> bool {
-        true
-    }
-
-    /// There is no TCP under it, whose options could be set.
-    fn is_unix(&self) -> bool {
         true
     }
 }

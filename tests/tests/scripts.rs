@@ -8,6 +8,26 @@ fn basics() {
 }
 
 #[test]
+fn string() {
+    check("string");
+}
+
+#[test]
+fn keys() {
+    check("keys");
+}
+
+#[test]
+fn expire() {
+    check("expire");
+}
+
+#[test]
+fn scan() {
+    check("scan");
+}
+
+#[test]
 fn command() {
     check("command");
 }

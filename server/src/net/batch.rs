@@ -210,6 +210,7 @@ impl Batch {
             .iter()
             .fold(CellSet::EMPTY, |set, request| set.union(request.need));
         if let Some(mut held) = server.cells.try_take(whole, exec) {
+            exec.begin_batch();
             let mut stopped = None;
             let mut access = held.access();
             self.prefetch(connection, &mut access);
@@ -233,6 +234,7 @@ impl Batch {
                 self.leave(request, connection, input, exec);
                 return (request.end, Some(Served::Waits));
             };
+            exec.begin_batch();
             let stopped = self.run(request, connection, input, exec, &mut held.access());
             held.release(exec);
             if let Some(stop) = stopped {
