@@ -242,7 +242,9 @@ fn replies_are_switched_off_and_skipped() {
     client.send(b"CLIENT REPLY SKIP\r\nCLIENT REPLY ON\r\nECHO 4\r\n");
     assert_eq!(client.reply().expect("a reply"), ["+OK"]);
     assert_eq!(client.reply().expect("a reply"), ["\"4\""]);
-    client.send(b"CLIENT REPLY OFF\r\nECHO 5\r\nGET\r\nCLIENT REPLY SKIP\r\nSET k v\r\nCLIENT REPLY ON\r\n");
+    client.send(
+        b"CLIENT REPLY OFF\r\nECHO 5\r\nGET\r\nCLIENT REPLY SKIP\r\nSET k v\r\nCLIENT REPLY ON\r\n",
+    );
     assert_eq!(client.reply().expect("a reply"), ["+OK"]);
     assert_eq!(client.say("GET k"), "\"v\"");
     // QUIT closes although it has nothing to say.
