@@ -82,7 +82,7 @@ impl Batch {
             if connection.record.is_doomed() {
                 return (consumed, Served::Aborted);
             }
-            if connection.is_choked() {
+            if connection.is_choked(exec) {
                 return (consumed, Served::Choked);
             }
             let parsed = self.gather(connection, input, consumed, exec);

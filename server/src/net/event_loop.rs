@@ -300,7 +300,7 @@ impl EventLoop {
                 return;
             };
             if connection.waiting != Waiting::Nothing
-                || connection.is_choked()
+                || connection.is_choked(&self.exec)
                 || connection.is_closing()
             {
                 connection.readable = true;
