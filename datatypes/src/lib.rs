@@ -14,4 +14,5 @@ pub mod lcs;
 pub mod numbers;
 pub mod raw;
 pub mod resp;
+pub mod sha1;
 pub mod slot;

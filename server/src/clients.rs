@@ -11,6 +11,7 @@ mod line;
 mod pause;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -135,6 +136,13 @@ impl ClientRecord {
 
     fn lock_names(&self) -> MutexGuard<'_, Option<Box<Names>>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the other end is on this machine.
+    pub fn is_local(&self) -> bool {
+        let address = self.address.parse::<SocketAddr>();
+        self.has(flag::UNIX_SOCKET)
+            || address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
     }
 
     pub fn has(&self, bit: u32) -> bool {

@@ -16,6 +16,7 @@ use crate::os::clock::Clock;
 use crate::os::entropy::Dice;
 use crate::server::{Access, Server, Shard};
 use crate::shards::{CellSet, Executor as Runs};
+use crate::slowlog::Thresholds;
 use crate::stats::LoopStats;
 use crate::task::{Mail, Task};
 
@@ -32,6 +33,8 @@ pub struct Executor {
     pub server: &'static Server,
     pub settings: Arc<Settings>,
     settings_generation: u64,
+    /// Follows from the settings.
+    pub thresholds: Thresholds,
     pub clock: Clock,
     pub dice: Dice,
     /// Monotonic time at the last command boundary.
@@ -51,10 +54,13 @@ pub struct Executor {
 impl Executor {
     pub fn new(home: usize, server: &'static Server, clock: Clock, seed: u64) -> Self {
         let cells = server.router.cells();
+        let settings_generation = server.config.generation();
+        let settings = server.config.settings();
         let mut executor = Self {
             home,
-            settings: server.config.settings(),
-            settings_generation: server.config.generation(),
+            thresholds: Thresholds::of(&settings),
+            settings,
+            settings_generation,
             server,
             clock,
             dice: Dice::new(seed),
@@ -88,6 +94,7 @@ impl Executor {
         let generation = self.server.config.generation();
         if generation != self.settings_generation {
             self.settings = self.server.config.settings();
+            self.thresholds = Thresholds::of(&self.settings);
             self.settings_generation = generation;
         }
         self.stats().catch_up(&self.server.stats_generation);

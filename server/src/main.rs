@@ -44,6 +44,7 @@ fn main() -> ExitCode {
     };
     let identity = Identity {
         run_id: entropy::hex(20),
+        replication_id: entropy::hex(20),
         started_ms: Clock::real().unix_ms(),
         executable: String::new(),
         config_file: startup.file.clone(),

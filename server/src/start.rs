@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use crate::config::{ConfigStore, Settings};
 use crate::executor::Executor;
+use crate::listening;
 use crate::net::event_loop::EventLoop;
 use crate::os::clock::Clock;
 use crate::os::platform::{Listener, Platform, Waker};
@@ -41,6 +42,7 @@ pub fn launch(
 ) -> io::Result<Running> {
     let addresses = listeners.iter().filter_map(Listener::tcp_address).collect();
     let (mut reactors, wakers) = reactors(config.settings().shards as usize)?;
+    let listening = listening::clones(&listeners)?;
     reactors[0].listen(listeners)?;
     let server = Server::new(Parts {
         config,
@@ -54,6 +56,7 @@ pub fn launch(
         wakers,
     });
     server.lazy_free.open();
+    server.listen_on(listening);
     let mut handles = vec![threads::spawn("lazy-free", || server.lazy_free.run())?];
     for (home, reactor) in reactors.into_iter().enumerate() {
         handles.push(threads::spawn(&format!("loop-{home}"), move || {
@@ -124,7 +127,7 @@ fn bind_address(host: &str, port: u16, backlog: i32) -> io::Result<Listener> {
 }
 
 /// The address or its family does not exist on this machine.
-fn is_absent(error: &io::Error) -> bool {
+pub fn is_absent(error: &io::Error) -> bool {
     let absent = [
         libc::EADDRNOTAVAIL,
         libc::EAFNOSUPPORT,

@@ -66,6 +66,7 @@ impl World {
             config: ConfigStore::new(&startup),
             identity: Identity {
                 run_id: "simulation".into(),
+                replication_id: "1".repeat(40),
                 started_ms: (DAWN_NS / 1_000_000) as i64,
                 executable: String::new(),
                 config_file: None,

@@ -340,6 +340,8 @@ impl EventLoop {
         let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
+        // What was acknowledged before these bytes were sent must be in force for them.
+        self.exec.catch_up();
         let served = if fresh > 0 {
             let (consumed, served) =
                 self.batch

@@ -89,6 +89,15 @@ impl Clock {
         }
     }
 
+    /// What the time is read from, as INFO names it.
+    pub fn name(&self) -> &'static str {
+        match &self.source {
+            Source::Tsc(_) => "X86 TSC",
+            Source::System => "POSIX clock_gettime",
+            Source::Simulated(_) => "simulated",
+        }
+    }
+
     /// Unix time in nanoseconds for a monotonic reading taken since the last `sync`.
     #[inline]
     pub fn unix_ns_at(&self, monotonic_ns: u64) -> i64 {

@@ -6,6 +6,7 @@
     reason = "this is where the calls banned elsewhere belong"
 )]
 
+pub mod allocator;
 pub mod cell;
 pub mod cell_set;
 pub mod clock;
@@ -15,3 +16,4 @@ pub mod platform;
 pub mod reactor;
 pub(crate) mod sync;
 pub mod threads;
+pub mod usage;

@@ -240,8 +240,36 @@ fn write_pieces(stream: &mut impl Write, pieces: &[IoSlice<'_>]) -> io::Result<u
     }
 }
 
+/// Whether a new listener may have a port that others have.
+#[derive(Clone, Copy)]
+pub enum Sharing<'a> {
+    Never,
+    /// With these of our own, until they are closed.
+    With(&'a [&'a Listener]),
+}
+
 /// A TCP listener on `address`, non-blocking, IPv6 only on IPv6 addresses (as Redis binds).
 pub fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<Listener> {
+    bind_tcp_sharing(address, backlog, Sharing::Never)
+}
+
+/// As [`bind_tcp`]. A port is shared for the moment of binding only: afterwards no other process gets it, either.
+pub fn bind_tcp_sharing(
+    address: SocketAddr,
+    backlog: i32,
+    sharing: Sharing<'_>,
+) -> io::Result<Listener> {
+    let share = |on: bool, socket: &socket2::Socket| -> io::Result<()> {
+        let Sharing::With(rivals) = sharing else {
+            return Ok(());
+        };
+        for rival in rivals {
+            if let Listener::Tcp(rival) = rival {
+                SockRef::from(rival).set_reuse_port(on)?;
+            }
+        }
+        socket.set_reuse_port(on)
+    };
     let socket = socket2::Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -252,8 +280,12 @@ pub fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<Listener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
+    share(true, &socket)?;
+    let listens = socket
+        .bind(&address.into())
+        .and_then(|()| socket.listen(backlog));
+    share(false, &socket)?;
+    listens?;
     Ok(Listener::Tcp(TcpListener::from(socket)))
 }
 

@@ -1,0 +1,109 @@
+//! KEYS over more keys than are answered at once, while others change, flush and swap what it looks at.
+
+use ostraka_tests::client::Client;
+use ostraka_tests::reply::encode;
+use ostraka_tests::server::TestServer;
+
+const KEYS: usize = 20_000;
+
+/// Stores `name:0`, `name:1`, ...
+fn fill(client: &mut Client, name: &str, keys: usize) {
+    for from in (0..keys).step_by(500) {
+        let pairs = (from..from + 500).flat_map(|n| [format!("{name}:{n}"), "v".to_owned()]);
+        let request: Vec<String> = std::iter::once("MSET".to_owned()).chain(pairs).collect();
+        assert_eq!(client.ask(&request), ["+OK"]);
+    }
+}
+
+/// Asks for all keys on a connection of its own, while `meanwhile` happens on another. The reply must be of one moment,
+/// before all of it or after.
+fn keys_while(shards: usize, after: usize, meanwhile: impl FnOnce(&mut Client)) {
+    let server = TestServer::start(shards, "");
+    let (mut writer, mut asker, mut quitter) = (server.client(), server.client(), server.client());
+    fill(&mut writer, "key", KEYS);
+    asker.send(&encode(&["KEYS", "*"]));
+    quitter.send(&encode(&["KEYS", "*"]));
+    drop(quitter);
+    meanwhile(&mut writer);
+    let reply = asker.reply().expect("a complete reply");
+    let (count, names) = reply.split_first().expect("a header");
+    assert_eq!(*count, format!("*{}", names.len()));
+    if names.len() != after {
+        let mut names = names.to_vec();
+        let mut expected: Vec<_> = (0..KEYS).map(|n| format!("\"key:{n}\"")).collect();
+        names.sort();
+        expected.sort();
+        assert!(names == expected, "{} keys, of no moment", names.len());
+    }
+    // What the one who left had begun has been given back: nothing keeps the loops from stopping.
+    assert_eq!(writer.say("PING"), "+PONG");
+}
+
+fn keys_at_all_shard_counts(after: usize, meanwhile: impl Fn(&mut Client)) {
+    for shards in [1, 2, 4] {
+        keys_while(shards, after, &meanwhile);
+    }
+}
+
+#[test]
+fn a_flush_meanwhile_is_before_or_after() {
+    keys_at_all_shard_counts(0, |writer| {
+        assert_eq!(writer.say("FLUSHALL"), "+OK");
+        assert_eq!(writer.say("DBSIZE"), ":0");
+    });
+}
+
+#[test]
+fn a_flush_and_other_keys_meanwhile_are_after() {
+    keys_at_all_shard_counts(0, |writer| {
+        assert_eq!(writer.say("FLUSHDB SYNC"), "+OK");
+        fill(writer, "other", 5000);
+        assert_eq!(writer.say("SWAPDB 0 1"), "+OK");
+        assert_eq!(writer.say("FLUSHALL"), "+OK");
+    });
+}
+
+#[test]
+fn deletions_meanwhile_are_after() {
+    keys_at_all_shard_counts(KEYS + 1, |writer| {
+        for from in (0..KEYS).step_by(1000) {
+            let names = (from..from + 1000).map(|n| format!("key:{n}"));
+            let request: Vec<String> = std::iter::once("DEL".to_owned()).chain(names).collect();
+            assert_eq!(writer.ask(&request), [":1000"]);
+        }
+    });
+}
+
+#[test]
+fn a_pattern_and_a_deadline_choose() {
+    let server = TestServer::start(2, "");
+    let mut client = server.client();
+    fill(&mut client, "key", 5000);
+    fill(&mut client, "other", 5000);
+    assert_eq!(client.say("SET key:gone v PXAT 1"), "+OK");
+    assert_eq!(client.say("KEYS key:*").split(' ').count(), 5001);
+    assert_eq!(client.say("KEYS *:4999").split(' ').count(), 3);
+    assert_eq!(client.say("KEYS nothing*"), "*0");
+}
+
+/// The race between the command and the deletions makes either moment possible; the deletions one by one do not.
+#[test]
+fn a_scan_meets_every_key_whatever_comes_and_goes() {
+    let server = TestServer::start(4, "");
+    let (mut client, mut other) = (server.client(), server.client());
+    fill(&mut client, "key", 3000);
+    let (mut cursor, mut seen, mut round) =
+        (String::from("0"), std::collections::BTreeSet::new(), 0);
+    loop {
+        let reply = client.ask(&["SCAN", &cursor, "MATCH", "key:*", "COUNT", "50"]);
+        cursor = reply[1].trim_matches('"').to_owned();
+        seen.extend(reply[3..].iter().cloned());
+        if cursor == "0" {
+            break;
+        }
+        fill(&mut other, &format!("more{round}"), 500);
+        assert_eq!(other.say(&format!("DEL more{round}:0 more{round}:1")), ":2");
+        round += 1;
+    }
+    assert_eq!(seen.len(), 3000);
+}
