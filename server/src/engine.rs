@@ -38,6 +38,7 @@ pub fn execute(
     {
         return refuse(exec, session, output, Some(command), &fault);
     }
+    exec.note(command.id());
     let before = output.mark();
     let unsent = output.len();
     let mode = session.begin_reply();

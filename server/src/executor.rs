@@ -45,6 +45,8 @@ pub struct Executor {
     pub due: Box<[i64]>,
     pub soonest: i64,
     drain_until_ns: u64,
+    /// Commands that this loop has begun.
+    begun: u64,
     /// Loops (never more than cells) that have mail and were asleep.
     asleep: CellSet,
     /// A buffer that replies are gathered in, lent from connection to connection.
@@ -69,6 +71,7 @@ impl Executor {
             due: vec![i64::MAX; cells].into(),
             soonest: i64::MAX,
             drain_until_ns: 0,
+            begun: 0,
             asleep: CellSet::EMPTY,
             buffer: Vec::new(),
         };
@@ -79,6 +82,15 @@ impl Executor {
     #[inline]
     pub fn stats(&self) -> &'static LoopStats {
         &self.server.loops[self.home].stats
+    }
+
+    /// Remembers for a crash report that a command is about to run.
+    #[inline]
+    pub fn note(&mut self, command: usize) {
+        self.begun += 1;
+        self.server.loops[self.home]
+            .recent
+            .note(self.begun, command);
     }
 
     /// Looks at the clock and at what other threads may have changed.

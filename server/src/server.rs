@@ -18,6 +18,7 @@ use crate::latency::Spikes;
 use crate::lazy_free::LazyFree;
 use crate::monitor::Monitors;
 use crate::os::platform::{Listener, Waker};
+use crate::recent::Recent;
 use crate::router::Router;
 use crate::shards::mailbox::Mailbox;
 use crate::shards::{self, Cells};
@@ -96,6 +97,12 @@ impl Shard {
         self.identities.swap(one, other);
     }
 
+    /// Gives all data back; views end without having seen the rest.
+    pub fn clear(&mut self) {
+        self.dbs.iter_mut().for_each(|db| drop(db.take()));
+        self.flushed.clear();
+    }
+
     /// Empties a database in constant time. Returns what was in it, to be freed elsewhere, unless somebody still looks
     /// at it; and how many keys that were.
     pub fn flush(&mut self, index: usize) -> (usize, Option<Db>) {
@@ -157,6 +164,7 @@ pub struct LoopHandle {
     pub mailbox: Mailbox<Mail>,
     pub waker: Box<dyn Waker>,
     pub stats: LoopStats,
+    pub recent: Recent,
 }
 
 /// Facts about this process that never change.
@@ -221,6 +229,7 @@ impl Server {
             mailbox: Mailbox::new(),
             waker,
             stats: LoopStats::new(commands.len()),
+            recent: Recent::default(),
         };
         Box::leak(Box::new(Self {
             cells: Cells::new((0..cells).map(|_| Shard::new(databases, seed)), parts.spin),

@@ -14,7 +14,7 @@ use crate::net::event_loop::EventLoop;
 use crate::os::clock::Clock;
 use crate::os::platform::{Listener, Platform, Waker};
 use crate::os::reactor::{self, Reactor};
-use crate::os::{entropy, threads};
+use crate::os::{entropy, files, threads};
 use crate::server::{Identity, Parts, Server};
 
 /// Pauses that a thread waits for a busy cell before it leaves its task in the inbox.
@@ -26,12 +26,6 @@ pub struct Running {
     /// Where it listens for TCP connections, in the order bound.
     pub addresses: Vec<SocketAddr>,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// Binds as configured and starts.
-pub fn start(config: ConfigStore, identity: Identity) -> io::Result<Running> {
-    let listeners = bind(&config.settings())?;
-    launch(config, identity, listeners)
 }
 
 /// Makes `shards` loops, the first of them with `listeners`, and starts a thread for each.
@@ -72,19 +66,32 @@ pub fn launch(
 }
 
 impl Running {
-    /// Waits until every loop has ended.
+    /// Waits until every loop has ended, and closes the listeners.
     pub fn join(self) {
         for thread in self.threads {
             if thread.join().is_err() {
                 crate::log::warning(format_args!("a loop ended in a panic"));
             }
         }
+        self.server.listen_on(Vec::new());
     }
 
-    /// Ends the server and gives its data back.
+    /// Ends the server and gives its data back: for a process that goes on.
     pub fn stop(self) {
-        self.server.stop();
+        let server = self.server;
+        server.stop();
         self.join();
+        for handle in &server.loops {
+            handle.mailbox.take(&mut Vec::new());
+        }
+        let mut exec = Executor::new(0, server, Clock::real(), 0);
+        // A cell that was lent to a task which will never run is not to be had, and its data stays.
+        if let Some(mut held) = server.cells.try_take(server.cells.all(), &mut exec) {
+            held.access()
+                .iter_mut()
+                .for_each(|(_, shard)| shard.clear());
+            held.release(&mut exec);
+        }
     }
 }
 
@@ -99,24 +106,45 @@ fn reactors(loops: usize) -> io::Result<(Vec<Reactor>, Vec<Box<dyn Waker>>)> {
     Ok((reactors, wakers))
 }
 
-/// Listeners for every `bind` address; one that is marked optional (`-`) may be missing on this machine.
-pub fn bind(settings: &Settings) -> io::Result<Vec<Listener>> {
+/// Listeners for every `bind` address, and for `unixsocket`. An address that is marked optional (`-`) may be missing
+/// on this machine. What could not be bound is logged, and the error says which kind it was.
+pub fn bind(settings: &Settings) -> Result<Vec<Listener>, String> {
+    let port = settings.port;
     let mut listeners = Vec::new();
-    if settings.port != 0 {
-        for address in &settings.bind {
-            match bind_address(address.host(), settings.port, settings.tcp_backlog as i32) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) if address.is_optional() && is_absent(&error) => {}
-                Err(error) => {
-                    let text = format!(
-                        "Could not create server TCP listening socket {}:{}: {error}",
-                        address.host(),
-                        settings.port
-                    );
-                    return Err(io::Error::new(error.kind(), text));
-                }
+    let addresses = settings.bind.iter().filter(|_| port != 0);
+    for address in addresses {
+        match bind_address(address.host(), port, settings.tcp_backlog as i32) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if address.is_optional() && is_absent(&error) => {}
+            Err(error) => {
+                crate::log::warning(format_args!(
+                    "Warning: Could not create server TCP listening socket {}:{port}: {}",
+                    address.text().trim_start_matches('-'),
+                    files::reason(&error)
+                ));
+                return Err(format!("Failed listening on port {port} (TCP), aborting."));
             }
         }
+    }
+    if port != 0 && listeners.is_empty() && !settings.bind.is_empty() {
+        return Err(format!("Failed listening on port {port} (TCP), aborting."));
+    }
+    if let Some(path) = &settings.unixsocket {
+        let bound = reactor::bind_unix(
+            &settings.dir.join(path),
+            settings.unixsocketperm,
+            settings.tcp_backlog as i32,
+        );
+        let failed = |error| {
+            format!(
+                "Failed opening Unix socket: bind: {}",
+                files::reason(&error)
+            )
+        };
+        listeners.push(bound.map_err(failed)?);
+    }
+    if listeners.is_empty() {
+        return Err("Configured to not listen anywhere, exiting.".to_owned());
     }
     Ok(listeners)
 }

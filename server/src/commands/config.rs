@@ -1,5 +1,6 @@
 //! CONFIG: reads and changes the settings, and does in the running server what a change asks for.
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use super::command::help;
@@ -12,12 +13,9 @@ use crate::os::platform::Listener;
 use crate::os::{allocator, files, usage};
 use crate::server::Server;
 use crate::task::Mail;
-use crate::{duties, listening, log};
+use crate::{duties, listening, log, process};
 
 pub static ROWS: &[&Command] = &[&CONFIG];
-
-/// Descriptors beyond those of clients: listeners, logs, event queues.
-const OTHER_FILES: u64 = 32;
 
 command! { CONFIG =
     name: "config", arity: -2, group: Group::Server, since: "2.0.0",
@@ -118,11 +116,13 @@ fn apply(
                 refusal_to_listen(effect).to_owned()
             })?);
         }
-        Effect::ClientLimit => allow_clients(old.maxclients, new.maxclients)?,
+        Effect::ClientLimit => allow_clients(old, new)?,
         Effect::Directory => files::enter(&new.dir).map_err(|error| files::reason(&error))?,
         Effect::MemoryLimit => warn_of_memory_limit(new),
+        Effect::LogLevel => log::set_level(new.loglevel),
+        Effect::ProcessTitle => process::set_title(new, server.config.file().map(PathBuf::as_path)),
         // Looked up whenever it is needed.
-        Effect::Password | Effect::LogLevel | Effect::ProcessTitle => {}
+        Effect::Password => {}
     }
     Ok(())
 }
@@ -142,14 +142,15 @@ fn listen(c: &mut Call<'_>, listeners: Vec<Listener>) -> Outcome {
     Ok(())
 }
 
-fn allow_clients(old: u32, new: u32) -> Result<(), String> {
-    if new <= old {
+fn allow_clients(old: &Settings, new: &Settings) -> Result<(), String> {
+    if new.maxclients <= old.maxclients {
         return Ok(());
     }
-    let wanted = u64::from(new) + OTHER_FILES;
+    let others = process::other_files(new);
+    let wanted = u64::from(new.maxclients) + others;
     let allowed = usage::allow_open_files(wanted).map_err(|error| files::reason(&error))?;
     if allowed < wanted {
-        let clients = allowed.saturating_sub(OTHER_FILES);
+        let clients = allowed.saturating_sub(others);
         return Err(format!(
             "The operating system is not able to handle the specified number of clients, try with {clients}"
         ));

@@ -4,9 +4,10 @@ use ostraka_datatypes::numbers;
 
 use crate::call::{Call, Outcome};
 use crate::command::row::*;
+use crate::config::lists::ShutdownOptions;
 use crate::fault::Fault;
 use crate::os::entropy::Dice;
-use crate::{log, version};
+use crate::version;
 
 pub static ROWS: &[&Command] = &[
     &BGREWRITEAOF,
@@ -122,12 +123,14 @@ fn shutdown(c: &mut Call<'_>) -> Outcome {
     if given("abort") {
         return Err(Fault::err("No shutdown in progress."));
     }
-    if given("save") && !given("force") {
-        return Err(Fault::NoPersistence);
-    }
-    log::warning(format_args!("User requested shutdown..."));
+    let options = ShutdownOptions {
+        save: given("save"),
+        nosave: given("nosave"),
+        now: given("now"),
+        force: given("force"),
+    };
+    crate::shutdown::begin(c.server, options)?;
     c.session.close_after_reply();
-    c.server.stop();
     Ok(())
 }
 

@@ -90,13 +90,24 @@ impl EventLoop {
     }
 
     /// Turns until the server stops.
-    pub fn run(&mut self) {
+    pub fn run(mut self) {
         loop {
             let timeout = self.rest();
             if !self.turn(timeout) {
-                return;
+                return self.end();
             }
         }
+    }
+
+    /// Sends what the sockets take of the replies that are ready, and closes every connection.
+    pub fn end(mut self) {
+        let open: Vec<usize> = self.connections.iter().map(|(token, _)| token).collect();
+        for &token in &open {
+            // A client that does not listen now is not waited for.
+            let _sent = self.connections[token].flush(&mut self.exec);
+        }
+        self.doomed = open;
+        self.bury();
     }
 
     /// How long this loop may sleep before its next turn. From here on it counts as asleep: others wake it.

@@ -206,6 +206,11 @@ fn tsc_is_invariant() -> bool {
     false
 }
 
+/// Unix time in milliseconds, for those who have no clock of their own: the log.
+pub fn unix_ms() -> i64 {
+    system_unix_ns() / 1_000_000
+}
+
 fn system_monotonic_ns() -> u64 {
     clock_ns(libc::CLOCK_MONOTONIC) as u64
 }
