@@ -1,12 +1,14 @@
 //! Who may connect: `maxclients` and protected mode.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::config::Settings;
+use crate::executor::Executor;
 use crate::os::platform::Socket;
-use crate::server::Server;
 
-const TOO_MANY: &str = "-ERR max number of clients reached\r\n";
+pub const TOO_MANY: &str = "-ERR max number of clients reached\r\n";
 
-const PROTECTED: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
+pub const PROTECTED: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
 password is set for the default user. In this mode connections are only accepted from the loopback interface. If \
 you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable \
 protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis \
@@ -17,11 +19,22 @@ editing the Redis configuration file, and setting the protected mode option to '
 an authentication password for the default user. NOTE: You only need to do one of the above things in order for the \
 server to start accepting connections from the outside.\r\n";
 
-/// Why a connection is turned away, as the line that it is told.
-pub fn refusal(server: &Server, socket: &dyn Socket, settings: &Settings) -> Option<&'static str> {
-    if server.clients.len() >= settings.maxclients as usize {
-        return Some(TOO_MANY);
+/// Somebody has a browser talk to us. The connection is closed without a word; the log tells of it once a minute.
+#[cold]
+pub fn report_attack(exec: &Executor, address: &str) {
+    const QUIET_MS: i64 = 60_000;
+    let last = exec.server.attack_reported_ms.load(Relaxed);
+    if exec.now_ms - last > QUIET_MS {
+        exec.server.attack_reported_ms.store(exec.now_ms, Relaxed);
+        crate::log::warning(format_args!(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+             This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis \
+             instance. Connection from {address} aborted."
+        ));
     }
-    let exposed = settings.protected_mode && settings.requirepass.is_none() && !socket.is_local();
-    exposed.then_some(PROTECTED)
+}
+
+/// Whether protected mode keeps a connection out: it comes from another host, and nobody needs a password.
+pub fn is_exposed(socket: &dyn Socket, settings: &Settings) -> bool {
+    settings.protected_mode && settings.requirepass.is_none() && !socket.is_local()
 }

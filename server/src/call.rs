@@ -58,9 +58,9 @@ impl<'a> Args<'a> {
         self.spans.len()
     }
 
-    /// Bytes of the request.
+    /// Bytes of the request with the protocol's framing.
     #[inline]
-    pub fn bytes(self) -> usize {
+    pub fn request_len(self) -> usize {
         self.bytes.len()
     }
 

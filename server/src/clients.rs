@@ -5,16 +5,32 @@
 //! asking them. Killing is a mark on the record and a wake-up: the owner frees the connection at the end of
 //! its turn, nobody else does.
 
+mod eviction;
+mod filter;
+mod line;
+mod pause;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use eviction::evict;
+pub use filter::{Filter, Purpose};
+pub use line::{RequestSize, line, memory};
+pub use pause::Pause;
+
+use crate::os::platform::Socket;
+use crate::task::Origin;
+
+/// The only user there is.
+pub const DEFAULT_USER: &str = "default";
+
 /// Who a connection is, for everybody.
 pub struct ClientRecord {
     pub id: u64,
-    pub address: String,
-    pub local_address: String,
+    pub address: Box<str>,
+    pub local_address: Box<str>,
     pub descriptor: i32,
     /// The loop that owns the connection, and its slab key there.
     pub home: usize,
@@ -29,23 +45,24 @@ pub struct ClientRecord {
     pub command: AtomicU32,
     pub query_bytes: AtomicU64,
     pub query_capacity: AtomicU64,
+    /// Bytes that the socket did not take at the last try, in how many pieces, and the memory that holds them.
     pub output_bytes: AtomicU64,
     pub output_pieces: AtomicU64,
+    pub output_memory: AtomicU64,
     pub net_in: AtomicU64,
     pub net_out: AtomicU64,
     pub commands: AtomicU64,
     /// Set by CLIENT KILL; the owner closes the connection at the end of its turn.
     pub doomed: AtomicBool,
-    names: Mutex<Names>,
+    names: Mutex<Option<Box<Names>>>,
 }
 
-/// What a client calls itself, and who it logged in as.
+/// What a client calls itself.
 #[derive(Clone, Default)]
 pub struct Names {
-    pub name: String,
-    pub library: String,
-    pub library_version: String,
-    pub user: String,
+    pub name: Box<str>,
+    pub library: Box<str>,
+    pub library_version: Box<str>,
 }
 
 /// Bits of [`ClientRecord::flags`].
@@ -56,23 +73,22 @@ pub mod flag {
     pub const UNIX_SOCKET: u32 = 1 << 3;
     pub const CLOSE_AFTER_REPLY: u32 = 1 << 4;
     pub const CLOSE_ASAP: u32 = 1 << 5;
-    /// Waits for CLIENT UNPAUSE or a cell.
+    /// Waits for the end of CLIENT PAUSE: one of INFO's `blocked_clients`.
     pub const WAITING: u32 = 1 << 6;
 }
 
 impl ClientRecord {
-    /// A fresh record; the registry numbers it.
-    pub fn new(
-        id: u64,
-        home: usize,
-        token: usize,
-        socket: &dyn crate::os::platform::Socket,
-        now_ms: i64,
-    ) -> Self {
+    /// The record of a connection at `token` of loop `home`.
+    pub fn new(id: u64, home: usize, token: usize, socket: &dyn Socket, now_ms: i64) -> Self {
+        let unix = if socket.is_unix() {
+            flag::UNIX_SOCKET
+        } else {
+            0
+        };
         Self {
             id,
-            address: socket.peer(),
-            local_address: socket.local(),
+            address: socket.peer().into(),
+            local_address: socket.local().into(),
             descriptor: socket.descriptor(),
             home,
             token,
@@ -80,28 +96,45 @@ impl ClientRecord {
             last_active_ms: AtomicI64::new(now_ms),
             db: AtomicU32::new(0),
             protocol: AtomicU32::new(2),
-            flags: AtomicU32::new(if socket.is_unix() {
-                flag::UNIX_SOCKET
-            } else {
-                0
-            }),
+            flags: AtomicU32::new(unix),
             command: AtomicU32::new(u32::MAX),
             query_bytes: AtomicU64::new(0),
             query_capacity: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
             output_pieces: AtomicU64::new(0),
+            output_memory: AtomicU64::new(0),
             net_in: AtomicU64::new(0),
             net_out: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             doomed: AtomicBool::new(false),
-            names: Mutex::new(Names {
-                user: "default".into(),
-                ..Names::default()
-            }),
+            names: Mutex::default(),
         }
     }
 
-    pub fn names(&self) -> MutexGuard<'_, Names> {
+    pub fn origin(&self) -> Origin {
+        Origin {
+            home: self.home,
+            token: self.token,
+            client: self.id,
+        }
+    }
+
+    pub fn names(&self) -> Names {
+        self.lock_names().as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Changes what the client is called.
+    pub fn rename(&self, change: impl FnOnce(&mut Names)) {
+        change(self.lock_names().get_or_insert_default());
+    }
+
+    pub fn is_named(&self) -> bool {
+        self.lock_names()
+            .as_ref()
+            .is_some_and(|names| !names.name.is_empty())
+    }
+
+    fn lock_names(&self) -> MutexGuard<'_, Option<Box<Names>>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -116,11 +149,15 @@ impl ClientRecord {
         self.flags.load(Relaxed) & bit != 0
     }
 
-    /// Sets or clears a bit. Called by the owning loop only.
+    /// Sets or clears a bit. Called by whoever has the session only.
     pub fn put(&self, bit: u32, on: bool) {
         let flags = self.flags.load(Relaxed);
         self.flags
             .store(if on { flags | bit } else { flags & !bit }, Relaxed);
+    }
+
+    pub fn is_doomed(&self) -> bool {
+        self.doomed.load(Relaxed)
     }
 }
 
@@ -137,12 +174,26 @@ impl Registry {
         self.next_id.fetch_add(1, Relaxed) + 1
     }
 
-    pub fn insert(&self, record: Arc<ClientRecord>) {
-        self.lock().insert(record.id, record);
+    /// Lets a client in, unless there are `limit` already.
+    #[must_use = "a client that is not registered must be turned away"]
+    pub fn admit(&self, record: &Arc<ClientRecord>, limit: usize) -> bool {
+        let mut clients = self.lock();
+        let room = clients.len() < limit;
+        if room {
+            clients.insert(record.id, Arc::clone(record));
+        }
+        room
     }
 
     pub fn remove(&self, id: u64) {
         self.lock().remove(&id);
+    }
+
+    /// Marks a client as to be closed. From now on nobody counts or lists it; its loop has to be told to look
+    /// ([`Mail::Review`](crate::task::Mail::Review)).
+    pub fn doom(&self, record: &ClientRecord) {
+        record.doomed.store(true, Relaxed);
+        self.remove(record.id);
     }
 
     pub fn len(&self) -> usize {

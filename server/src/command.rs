@@ -75,16 +75,16 @@ pub struct Command {
     pub since: &'static str,
     pub complexity: &'static str,
     pub summary: &'static str,
-    /// The arguments, in the notation of [`syntax`](crate::command::syntax).
+    /// The arguments, in the notation of the module [`syntax`].
     pub syntax: &'static str,
     /// (version, what it changed), oldest first.
     pub history: &'static [(&'static str, &'static str)],
     /// Hints for clients and proxies, e.g. `request_policy:all_shards`.
     pub tips: &'static [&'static str],
     pub deprecated: Option<Deprecated>,
-    /// Whether an argument of a call is not to be seen in logs or by MONITOR.
-    pub secret: Option<fn(Args<'_>, usize) -> bool>,
     pub subcommands: &'static [&'static Command],
+    /// Whether an argument is not to be seen in MONITOR and the logs.
+    pub is_secret: fn(Args<'_>, usize) -> bool,
     /// Given by the table of commands when it is built.
     pub id: Option<&'static Id>,
 }
@@ -151,8 +151,8 @@ impl Command {
         history: &[],
         tips: &[],
         deprecated: None,
-        secret: None,
         subcommands: &[],
+        is_secret: |_, _| false,
         id: None,
     };
 
@@ -197,9 +197,8 @@ impl Command {
 
     /// The arguments of a call as others may see them.
     pub fn shown<'a>(&self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> {
-        let is_secret = self.secret.unwrap_or(|_, _| false);
         args.iter().enumerate().map(move |(index, arg)| {
-            if is_secret(args, index) {
+            if (self.is_secret)(args, index) {
                 b"(redacted)"
             } else {
                 arg
@@ -285,7 +284,7 @@ pub mod flag {
         NO_ASYNC_LOADING = 15 "no_async_loading",
         /// Refused inside MULTI.
         NO_MULTI = 16 "no_multi",
-        /// Derived from the key specs, see [`Command::flag_names`](super::Command::flag_names); not for rows.
+        /// Derived from the key specs, see [`Command::all_flags`](super::Command::all_flags); not for rows.
         MOVABLE_KEYS = 17 "movablekeys",
         /// Allowed while a script runs longer than `busy-reply-threshold`.
         ALLOW_BUSY = 18 "allow_busy",

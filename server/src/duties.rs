@@ -21,7 +21,8 @@ const ITEMS_PER_LOOK: usize = 64;
 /// How long the loop may sleep.
 pub fn until_next(exec: &Executor, next_cron_ns: u64) -> Duration {
     let cron = next_cron_ns.saturating_sub(exec.now_ns);
-    if exec.soonest == i64::MAX {
+    // Nothing expires while CLIENT PAUSE is in force; the chores find out when it is over.
+    if exec.soonest == i64::MAX || exec.raised() & gate::PAUSE != 0 {
         return Duration::from_nanos(cron);
     }
     let now_ns = exec.clock.unix_ns_at(exec.clock.monotonic_ns());
@@ -48,7 +49,9 @@ pub fn run(exec: &mut Executor, next_cron_ns: &mut u64) -> bool {
             watch_memory(exec);
         }
     }
-    if exec.soonest <= exec.now_ms && exec.server.expires_actively.load(Relaxed) {
+    let expires = exec.server.expires_actively.load(Relaxed)
+        && !exec.server.pause.is_on(exec.server, exec.now_ms);
+    if exec.soonest <= exec.now_ms && expires {
         expire_due(exec);
     }
     cron
@@ -67,8 +70,7 @@ pub fn watch_memory(exec: &Executor) {
 
 /// Visits every cell in which something may be due, until the slice is used up.
 fn expire_due(exec: &mut Executor) {
-    exec.lap();
-    exec.refresh_now();
+    exec.begin_batch();
     let began_ns = exec.now_ns;
     let until_ns = began_ns + SLICE_NS;
     let cells = exec.due.len();
@@ -103,8 +105,7 @@ fn expire_cell(exec: &mut Executor, access: &mut Access<'_>, cell: usize, until_
                 exec.discard(entry);
             });
             stats.expired_keys.add(slice.entries as u64);
-            exec.lap();
-            exec.refresh_now();
+            exec.begin_batch();
             if !slice.more {
                 break;
             }

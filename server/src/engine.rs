@@ -11,7 +11,8 @@ use crate::executor::Executor;
 use crate::fault::Fault;
 use crate::gates;
 use crate::keyspace::Keyspace;
-use crate::server::Access;
+use crate::monitor;
+use crate::server::{Access, gate};
 use crate::session::{ReplyMode, Session};
 use crate::slowlog::{self, Cost};
 use crate::task::{Job, Task};
@@ -28,6 +29,10 @@ pub fn execute(
     job: &mut Option<Box<dyn Job>>,
 ) {
     let raised = exec.raised();
+    if raised & gate::MONITOR != 0 {
+        // The time that MONITOR prints is the time that the command sees.
+        exec.refresh_now();
+    }
     if (raised != 0 || !session.authenticated)
         && let Err(fault) = gates::check(exec, raised, session, command, args)
     {
@@ -36,7 +41,7 @@ pub fn execute(
     exec.note(command.id());
     let before = output.mark();
     let unsent = output.len();
-    let mode = session.reply_mode;
+    let mode = session.begin_reply();
     let mut call = Call {
         command,
         args,
@@ -52,7 +57,10 @@ pub fn execute(
         fail(exec, session, command, output, before, &fault);
     }
     if mode != ReplyMode::On || session.reply_mode != ReplyMode::On {
-        mute(mode, session, output, before);
+        session.job_unheard = mute(mode, session, output, before) && job.is_some();
+    }
+    if raised & gate::MONITOR != 0 {
+        monitor::feed(exec, session, command, args);
     }
     let took = exec.lap();
     let stats = exec.stats();
@@ -60,12 +68,12 @@ pub fn execute(
     stats
         .command(command.id())
         .record(took, exec.settings.latency_tracking);
-    let bytes = args.bytes() + output.len().saturating_sub(unsent);
+    let bytes = args.request_len() + output.len().saturating_sub(unsent);
     if took >= exec.thresholds.slow_ns || bytes as u64 >= exec.thresholds.large_bytes {
         let cost = Cost {
             ns: took,
-            request_bytes: args.bytes() as u64,
-            reply_bytes: (bytes - args.bytes()) as u64,
+            request_bytes: args.request_len() as u64,
+            reply_bytes: (bytes - args.request_len()) as u64,
         };
         slowlog::observe(exec, command, args, session, cost);
     }
@@ -73,11 +81,15 @@ pub fn execute(
 
 /// Runs a command that waited for its cells in an inbox.
 pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
-    exec.lap();
-    exec.refresh_now();
+    exec.begin_batch();
     // What the sender saw acknowledged must be in force here, too.
     exec.catch_up();
     let args = Args::new(&task.bytes, &task.spans, exec.server.router, None);
+    let client = &task.session.record;
+    if client.is_doomed() || gates::is_paused(exec, &task.session, task.command, args) {
+        task.bounced = true;
+        return;
+    }
     execute(
         exec,
         access,
@@ -100,7 +112,8 @@ pub fn refuse(
 ) {
     let before = output.mark();
     Reply::new(output, session.protocol).error(fault.text());
-    mute(session.reply_mode, session, output, before);
+    let mode = session.begin_reply();
+    mute(mode, session, output, before);
     exec.server.count_error(fault.code());
     exec.stats().error_replies.add(1);
     if let Some(command) = command {
@@ -125,20 +138,16 @@ fn fail(
 }
 
 /// CLIENT REPLY: takes back what a client does not want to hear. `mode` was in force when the command began.
+/// Returns whether it did.
 #[cold]
-fn mute(mode: ReplyMode, session: &mut Session, output: &mut Output, before: Mark) {
-    match mode {
-        // The command itself switched replies off, or asked to skip the next one: it is not answered either.
-        ReplyMode::On if session.reply_mode != ReplyMode::On => output.rollback(before),
-        ReplyMode::On => {}
-        // CLIENT REPLY ON is answered.
-        ReplyMode::Off if session.reply_mode == ReplyMode::On => {}
-        ReplyMode::Off => output.rollback(before),
-        ReplyMode::SkipNext => {
-            output.rollback(before);
-            if session.reply_mode == ReplyMode::SkipNext {
-                session.reply_mode = ReplyMode::On;
-            }
-        }
+fn mute(mode: ReplyMode, session: &mut Session, output: &mut Output, before: Mark) -> bool {
+    // CLIENT REPLY ON is answered, whatever was in force; OFF and SKIP never are.
+    let unheard = session.reply_mode != ReplyMode::On;
+    if unheard {
+        output.rollback(before);
     }
+    if mode == ReplyMode::Skipping && session.reply_mode == mode {
+        session.reply_mode = ReplyMode::On;
+    }
+    unheard
 }

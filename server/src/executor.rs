@@ -23,6 +23,9 @@ use crate::task::{Mail, Task};
 /// Time that a loop spends on other loops' jobs or on a duty before it looks at its sockets again.
 pub const SLICE_NS: u64 = 100_000;
 
+/// A larger buffer than this is given back rather than kept for the next reply.
+const BUFFER_MAX: usize = 128 * 1024;
+
 /// One per loop.
 pub struct Executor {
     /// The loop's number.
@@ -118,6 +121,13 @@ impl Executor {
         took
     }
 
+    /// Reads the clock for commands whose cells have just been taken: whoever held them before has seen no later time.
+    #[inline]
+    pub fn begin_batch(&mut self) {
+        self.lap();
+        self.refresh_now();
+    }
+
     /// Makes the last clock reading the time that commands see.
     #[inline]
     pub fn refresh_now(&mut self) {
@@ -139,7 +149,7 @@ impl Executor {
     /// Keeps the buffer of an output that has been sent.
     #[inline]
     pub fn take_buffer(&mut self, buffer: Vec<u8>) {
-        if buffer.capacity() > self.buffer.capacity() {
+        if buffer.capacity() > self.buffer.capacity() && buffer.capacity() <= BUFFER_MAX {
             self.buffer = buffer;
         }
     }
@@ -160,7 +170,7 @@ impl Executor {
 
     /// Hands mail to loop `to`; a sleeping loop is woken by the next [`Executor::wake`].
     pub fn post(&mut self, to: usize, mail: Mail) {
-        if self.server.loops[to].mailbox.post(mail) && to != self.home {
+        if self.server.loops[to].mailbox.post(mail) {
             self.asleep.insert(to);
         }
     }

@@ -48,6 +48,12 @@ faults! {
     NotAuthenticated = "NOAUTH Authentication required.";
     WrongPassword = "WRONGPASS invalid username-password pair or user is disabled.";
     NoProto = "NOPROTO unsupported protocol version";
+    /// A client that runs MONITOR asks for data.
+    MonitorOnly = "ERR Replica can't interact with the keyspace";
+    HelloFirst = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+        <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
+    NoPasswordSet = "ERR AUTH <password> called without any password configured for the default user. Are you sure \
+        your configuration is correct?";
     MaxClients = "ERR max number of clients reached";
     OutOfMemory = "OOM command not allowed when used memory > 'maxmemory'.";
     InvalidCommand = "ERR Invalid command specified";
@@ -64,9 +70,9 @@ impl Fault {
         Self::Text(Cow::Owned(format!("ERR {text}")))
     }
 
-    /// The code that INFO errorstats counts under: the first word.
+    /// The code that INFO errorstats counts under: the first of several words.
     pub fn code(&self) -> &str {
-        self.text().split(' ').next().unwrap_or_default()
+        self.text().split_once(' ').map_or("ERR", |(code, _)| code)
     }
 
     /// `ERR invalid expire time in 'set' command`

@@ -4,7 +4,7 @@
 
 use crate::call::Args;
 use crate::command::Command;
-use crate::command::flag::{DENYOOM, MAY_REPLICATE, NO_AUTH, WRITE};
+use crate::command::flag::{DENYOOM, MAY_REPLICATE, NO_AUTH, READONLY, WRITE};
 use crate::executor::Executor;
 use crate::fault::Fault;
 use crate::server::gate;
@@ -13,29 +13,47 @@ use crate::session::Session;
 /// Whether a command may run, as far as it depends on the state of the server and of the caller.
 #[cold]
 pub fn check(
-    _exec: &Executor,
+    exec: &Executor,
     raised: u32,
     session: &Session,
     command: &'static Command,
     _args: Args<'_>,
 ) -> Result<(), Fault> {
-    if !session.authenticated && !command.is(NO_AUTH) {
+    if session.must_authenticate(&exec.settings) && !command.is(NO_AUTH) {
         return Err(Fault::NotAuthenticated);
     }
     if raised & gate::OUT_OF_MEMORY != 0 && command.is(DENYOOM) {
         return Err(Fault::OutOfMemory);
     }
+    if session.monitor && command.is(READONLY | WRITE | MAY_REPLICATE) {
+        return Err(Fault::MonitorOnly);
+    }
     Ok(())
 }
 
-/// Whether CLIENT PAUSE keeps a command waiting.
+/// Whether CLIENT PAUSE keeps a command waiting. One that would be refused anyway is refused at once.
 #[inline]
-pub fn is_paused(exec: &Executor, command: &'static Command) -> bool {
+pub fn is_paused(
+    exec: &Executor,
+    session: &Session,
+    command: &'static Command,
+    args: Args<'_>,
+) -> bool {
     let raised = exec.raised();
-    if raised & gate::PAUSE == 0 {
-        return false;
-    }
-    // CLIENT (to say UNPAUSE) and what ends the pause for good must always get through.
-    let exempt = command.name.starts_with("client") || command.is(NO_AUTH);
-    !exempt && (raised & gate::PAUSE_ALL != 0 || command.is(WRITE | MAY_REPLICATE))
+    raised & gate::PAUSE != 0 && is_held_back(exec, raised, session, command, args)
+}
+
+/// As in Redis, nothing is exempt from PAUSE ALL: not even CLIENT UNPAUSE.
+#[cold]
+fn is_held_back(
+    exec: &Executor,
+    raised: u32,
+    session: &Session,
+    command: &'static Command,
+    args: Args<'_>,
+) -> bool {
+    let concerned = raised & gate::PAUSE_ALL != 0 || command.is(WRITE | MAY_REPLICATE);
+    concerned
+        && exec.server.pause.is_on(exec.server, exec.now_ms)
+        && check(exec, raised, session, command, args).is_ok()
 }

@@ -12,7 +12,7 @@ use crate::executor::Executor;
 use crate::fault::Fault;
 use crate::lazy_free::LARGE;
 use crate::router::Key;
-use crate::server::{Access, Shard};
+use crate::server::{Access, Shard, gate};
 use crate::session::Session;
 
 /// What becomes of the deadline when a value is set.
@@ -37,6 +37,8 @@ pub struct Keyspace<'a> {
     pub exec: &'a mut Executor,
     db: usize,
     touches: bool,
+    /// CLIENT PAUSE: entries whose time is up are not there, but stay until it is over.
+    paused: bool,
 }
 
 impl<'a> Keyspace<'a> {
@@ -44,6 +46,7 @@ impl<'a> Keyspace<'a> {
     pub fn new(access: Access<'a>, exec: &'a mut Executor, session: &Session) -> Self {
         Self {
             access,
+            paused: exec.raised() & gate::PAUSE != 0,
             exec,
             db: session.db(),
             touches: !session.no_touch,
@@ -83,9 +86,9 @@ impl<'a> Keyspace<'a> {
     #[inline]
     fn look_up(&mut self, key: Key<'_>, touch: Option<Touch>) -> Option<EntryRef<'_>> {
         let stats = self.exec.stats();
-        let now = self.exec.now_ms as u64;
+        let (now, paused) = (self.exec.now_ms as u64, self.paused);
         let shard = self.access.data(key.cell);
-        match shard.db_mut(self.db).find(key.hash, key.bytes, now) {
+        match lookup(shard.db_mut(self.db), key, now, paused) {
             Lookup::Live(mut found) => {
                 stats.keyspace_hits.add(1);
                 if let Some(touch) = touch {
@@ -275,13 +278,9 @@ impl<'a> Keyspace<'a> {
     fn record(&mut self, _event: Event, _key: Key<'_>) {}
 
     fn find(&mut self, key: Key<'_>) -> Option<Found<'_>> {
-        let now = self.exec.now_ms as u64;
-        match self
-            .access
-            .data(key.cell)
-            .db_mut(self.db)
-            .find(key.hash, key.bytes, now)
-        {
+        let (now, paused) = (self.exec.now_ms as u64, self.paused);
+        let db = self.access.data(key.cell).db_mut(self.db);
+        match lookup(db, key, now, paused) {
             Lookup::Live(found) => Some(found),
             Lookup::Expired => {
                 self.exec.stats().expired_keys.add(1);
@@ -328,6 +327,20 @@ impl<'a> Keyspace<'a> {
     /// One cell's share of everything.
     pub fn shard(&mut self, cell: usize) -> &mut Shard {
         self.access.data(cell)
+    }
+}
+
+/// Finds a live entry. One whose time is up is deleted, or during a pause only passed over.
+#[inline]
+fn lookup<'d>(db: &'d mut Db, key: Key<'_>, now: u64, paused: bool) -> Lookup<'d> {
+    if !paused {
+        return db.find(key.hash, key.bytes, now);
+    }
+    match db.find(key.hash, key.bytes, 0) {
+        Lookup::Live(found) if found.entry().deadline().is_some_and(|at| at <= now) => {
+            Lookup::Missing
+        }
+        lookup => lookup,
     }
 }
 

@@ -17,6 +17,7 @@ pub mod latency;
 pub mod lazy_free;
 pub mod listening;
 pub mod log;
+pub mod monitor;
 pub mod net;
 pub mod os;
 pub mod process;

@@ -12,10 +12,11 @@ use ostraka_datatypes::hash::Seed;
 use ostraka_datatypes::raw::entry::Entry;
 use ostraka_datatypes::raw::table::{Progress, ViewId, Visitor};
 
-use crate::clients::Registry;
+use crate::clients::{Pause, Registry};
 use crate::config::ConfigStore;
 use crate::latency::Spikes;
 use crate::lazy_free::LazyFree;
+use crate::monitor::Monitors;
 use crate::os::platform::{Listener, Waker};
 use crate::recent::Recent;
 use crate::router::Router;
@@ -186,8 +187,10 @@ pub struct Server {
     pub commands: crate::command::table::Table,
     pub identity: Identity,
     pub gates: AtomicU32,
-    /// Until when CLIENT PAUSE is in force, Unix ms.
-    pub pause_until_ms: AtomicI64,
+    pub pause: Pause,
+    pub monitors: Monitors,
+    /// When the log last told of an HTTP request, Unix ms.
+    pub attack_reported_ms: AtomicI64,
     pub stats_generation: AtomicU64,
     pub lag: crate::stats::Histogram,
     pub unix_ms: AtomicI64,
@@ -235,7 +238,9 @@ impl Server {
             clients: Registry::default(),
             identity: parts.identity,
             gates: AtomicU32::new(0),
-            pause_until_ms: AtomicI64::new(0),
+            pause: Pause::default(),
+            monitors: Monitors::default(),
+            attack_reported_ms: AtomicI64::new(0),
             stats_generation: AtomicU64::new(0),
             lag: crate::stats::Histogram::default(),
             unix_ms: AtomicI64::new(0),

@@ -9,23 +9,28 @@ use std::sync::atomic::Ordering::Relaxed;
 use ostraka_datatypes::resp::Protocol;
 
 use crate::clients::{ClientRecord, flag};
+use crate::config::Settings;
 
 /// Whether replies are sent (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyMode {
     On,
     Off,
-    /// The command after CLIENT REPLY SKIP is about to run unheard.
+    /// CLIENT REPLY SKIP has run: the next command goes unheard.
     SkipNext,
+    /// The command that runs is the one after CLIENT REPLY SKIP.
+    Skipping,
 }
 
 /// The state of one client.
 pub struct Session {
     pub record: Arc<ClientRecord>,
-    db: usize,
-    /// Whether AUTH succeeded or none is needed.
+    db: u32,
+    /// Whether AUTH succeeded, or none was needed when the client came.
     pub authenticated: bool,
     pub reply_mode: ReplyMode,
+    /// The job that the last command left is not answered when it is done.
+    pub job_unheard: bool,
     /// The version of RESP that replies are written in.
     pub protocol: Protocol,
     /// CLIENT NO-TOUCH: reads do not refresh the keys' access hints.
@@ -43,6 +48,7 @@ impl Session {
             db: 0,
             authenticated,
             reply_mode: ReplyMode::On,
+            job_unheard: false,
             protocol: Protocol::Resp2,
             no_touch: false,
             monitor: false,
@@ -58,12 +64,27 @@ impl Session {
     /// The selected database.
     #[inline]
     pub fn db(&self) -> usize {
-        self.db
+        self.db as usize
     }
 
     pub fn select(&mut self, db: usize) {
-        self.db = db;
+        self.db = db as u32;
         self.record.db.store(db as u32, Relaxed);
+    }
+
+    /// Whether the client has yet to say AUTH. A password that is taken away sets everybody free.
+    #[inline]
+    pub fn must_authenticate(&self, settings: &Settings) -> bool {
+        !self.authenticated && settings.requirepass.is_some()
+    }
+
+    /// Called before a command runs: how it is answered.
+    #[inline]
+    pub fn begin_reply(&mut self) -> ReplyMode {
+        if self.reply_mode == ReplyMode::SkipNext {
+            self.reply_mode = ReplyMode::Skipping;
+        }
+        self.reply_mode
     }
 
     pub fn set_monitor(&mut self, on: bool) {

@@ -78,6 +78,8 @@ loop_stats! {
     keyspace_misses,
     expired_keys,
     evicted_keys,
+    /// Closed because of `maxmemory-clients`.
+    evicted_clients,
     lazyfreed_objects,
     /// Errors replied, of any code.
     error_replies,

@@ -29,6 +29,8 @@ pub struct Task {
     pub output: Output,
     /// Work that the command left to its own loop, in slices.
     pub job: Option<Box<dyn Job>>,
+    /// It was not executed, because of a pause that began meanwhile or because its client has been killed.
+    pub bounced: bool,
 }
 
 /// Work that a command has begun with its cells held and that its loop continues in slices, taking cells by

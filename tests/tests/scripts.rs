@@ -8,6 +8,36 @@ fn basics() {
 }
 
 #[test]
+fn string() {
+    check("string");
+}
+
+#[test]
+fn keys() {
+    check("keys");
+}
+
+#[test]
+fn expire() {
+    check("expire");
+}
+
+#[test]
+fn scan() {
+    check("scan");
+}
+
+#[test]
 fn command() {
     check("command");
+}
+
+#[test]
+fn server() {
+    check("server");
+}
+
+#[test]
+fn connection() {
+    check("connection");
 }

@@ -246,6 +246,7 @@ class Server(Target):
         def limit():
             for what, value in self.rlimits:
                 resource.setrlimit(what, (value, value))
+        os.makedirs(self.dir, exist_ok=True)
         with open(self.logpath, "ab") as log:
             self.p = subprocess.Popen(self.cmdline(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                       preexec_fn=limit if self.rlimits else None)

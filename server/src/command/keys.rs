@@ -164,57 +164,32 @@ pub type KeyFinder = fn(args: Args<'_>, n: usize) -> Result<Option<KeyAt>, Uncle
 pub struct Unclear;
 
 /// The keys of a call whose arity has been checked, in the order of the specs; the iterator ends after an error.
+#[inline]
 pub fn keys_of<'a>(command: &'static Command, args: Args<'a>) -> Keys<'a> {
-    let source = match command.find_keys {
-        Some(find) => Source::Function { find, next: 0 },
-        None => Source::Specs {
-            rest: command.keys,
-            run: Run::EMPTY,
-        },
+    let specs = if command.find_keys.is_some() {
+        &[]
+    } else {
+        command.keys
     };
-    Keys { args, source }
+    Keys {
+        args,
+        specs,
+        run: Run::EMPTY,
+        find: command.find_keys,
+        found: 0,
+    }
 }
 
 /// See [`keys_of`].
 #[derive(Clone)]
 pub struct Keys<'a> {
     args: Args<'a>,
-    source: Source,
-}
-
-#[derive(Clone)]
-enum Source {
-    Specs { rest: &'static [KeySpec], run: Run },
-    Function { find: KeyFinder, next: usize },
-    Ended,
-}
-
-/// The part of one spec's keys that is still to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
-    index: usize,
-    left: usize,
-    step: usize,
-    flags: KeyFlags,
-}
-
-impl Run {
-    const EMPTY: Run = Run {
-        index: 0,
-        left: 0,
-        step: 1,
-        flags: 0,
-    };
-
-    fn next(&mut self) -> Option<KeyAt> {
-        self.left = self.left.checked_sub(1)?;
-        let key = KeyAt {
-            index: self.index,
-            flags: self.flags,
-        };
-        self.index += self.step;
-        Some(key)
-    }
+    /// Specs not looked at yet; none if a function finds the keys.
+    specs: &'static [KeySpec],
+    run: Run,
+    find: Option<KeyFinder>,
+    /// Keys that the function found.
+    found: usize,
 }
 
 impl Iterator for Keys<'_> {
@@ -222,79 +197,96 @@ impl Iterator for Keys<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let found = match &mut self.source {
-            Source::Specs { rest, run } => next_of_specs(self.args, rest, run),
-            Source::Function { find, next } => {
-                *next += 1;
-                find(self.args, *next - 1)
+        loop {
+            if let Some(key) = self.run.next() {
+                return Some(Ok(key));
             }
-            Source::Ended => Ok(None),
-        };
-        if !matches!(found, Ok(Some(_))) {
-            self.source = Source::Ended;
+            let Some((spec, others)) = self.specs.split_first() else {
+                return self.next_of_function();
+            };
+            self.specs = others;
+            match keys_of_spec(spec, self.args) {
+                Ok(run) => self.run = run,
+                Err(unclear) => {
+                    self.specs = &[];
+                    return Some(Err(unclear));
+                }
+            }
         }
-        found.transpose()
     }
 }
 
-#[inline]
-fn next_of_specs(
-    args: Args<'_>,
-    rest: &mut &'static [KeySpec],
-    run: &mut Run,
-) -> Result<Option<KeyAt>, Unclear> {
-    loop {
-        if let Some(key) = run.next() {
-            return Ok(Some(key));
+impl Keys<'_> {
+    fn next_of_function(&mut self) -> Option<Result<KeyAt, Unclear>> {
+        let key = self.find?(self.args, self.found).transpose();
+        self.found += 1;
+        if !matches!(key, Some(Ok(_))) {
+            self.find = None;
         }
-        let Some((spec, others)) = rest.split_first() else {
-            return Ok(None);
+        key
+    }
+}
+
+/// The part of one spec's keys that is still to come: every `step`th argument from `index` up to `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    index: usize,
+    end: usize,
+    step: usize,
+    flags: KeyFlags,
+}
+
+impl Run {
+    const EMPTY: Run = Run {
+        index: 0,
+        end: 0,
+        step: 1,
+        flags: 0,
+    };
+
+    #[inline]
+    fn next(&mut self) -> Option<KeyAt> {
+        let key = KeyAt {
+            index: self.index,
+            flags: self.flags,
         };
-        *rest = others;
-        *run = keys_of_spec(spec, args)?;
+        self.index += self.step;
+        (key.index < self.end).then_some(key)
     }
 }
 
 /// An absent keyword means that there are no such keys; anything else that does not fit is unclear.
 #[inline]
 fn keys_of_spec(spec: &KeySpec, args: Args<'_>) -> Result<Run, Unclear> {
-    if !spec.is_complete() {
+    if spec.flags & INCOMPLETE != 0 {
         return Err(Unclear);
     }
     let begin = match spec.begin {
-        Begin::Index(index) => Some(usize::from(index)),
-        Begin::Keyword { word, from } => after_word(args, word, from),
+        Begin::Index(index) => usize::from(index),
+        Begin::Keyword { word, from } => match after_word(args, word, from) {
+            Some(index) => index,
+            None => return Ok(Run::EMPTY),
+        },
         Begin::Unknown => return Err(Unclear),
     };
-    let Some(begin) = begin else {
-        return Ok(Run::EMPTY);
-    };
-    let (index, left, step) = match spec.find {
+    let (index, end, step) = match spec.find {
         Find::Range { last, step, limit } => {
-            let end = end_of_range(args.len(), begin, last, limit)?;
-            (begin, (end - begin).div_ceil(usize::from(step)), step)
+            (begin, end_of_range(args.len(), begin, last, limit)?, step)
         }
         Find::KeyNum { count, first, step } => {
             let keys = args
                 .get(begin + usize::from(count))
                 .and_then(number_of_keys)
                 .ok_or(Unclear)?;
-            (begin + usize::from(first), keys, step)
+            let index = begin + usize::from(first);
+            (index, end_of_count(args.len(), index, keys, step)?, step)
         }
         Find::Unknown => return Err(Unclear),
     };
-    let step = usize::from(step);
-    if left > 0
-        && (left - 1)
-            .checked_mul(step)
-            .is_none_or(|span| index + span >= args.len())
-    {
-        return Err(Unclear);
-    }
     Ok(Run {
         index,
-        left,
-        step,
+        end,
+        step: usize::from(step),
         flags: spec.flags,
     })
 }
@@ -313,6 +305,15 @@ fn end_of_range(len: usize, begin: usize, last: i8, limit: u8) -> Result<usize, 
     } else {
         Err(Unclear)
     }
+}
+
+/// The index after the last of a number of keys: `end ≤ len`.
+fn end_of_count(len: usize, index: usize, keys: usize, step: u8) -> Result<usize, Unclear> {
+    let Some(others) = keys.checked_sub(1) else {
+        return Ok(index);
+    };
+    let end = index + others * usize::from(step) + 1;
+    if end <= len { Ok(end) } else { Err(Unclear) }
 }
 
 /// The index after `word`.

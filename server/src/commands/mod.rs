@@ -1,5 +1,6 @@
 //! The commands, one file per family: each row beside its function.
 
+pub mod client;
 pub mod cluster;
 pub mod command;
 pub mod conditional;
@@ -17,6 +18,7 @@ pub mod latency;
 pub mod lcs;
 pub mod memory;
 pub mod module;
+pub mod monitor;
 pub mod object;
 pub mod relocate;
 pub mod scan;
@@ -29,6 +31,7 @@ use crate::command::Command;
 
 /// Every row, family by family.
 pub static FAMILIES: &[&[&Command]] = &[
+    client::ROWS,
     cluster::ROWS,
     command::ROWS,
     conditional::ROWS,
@@ -45,6 +48,7 @@ pub static FAMILIES: &[&[&Command]] = &[
     lcs::ROWS,
     memory::ROWS,
     module::ROWS,
+    monitor::ROWS,
     object::ROWS,
     relocate::ROWS,
     scan::ROWS,

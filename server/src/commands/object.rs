@@ -3,6 +3,7 @@
 use ostraka_datatypes::access;
 use ostraka_datatypes::db::EntryRef;
 
+use super::command::help;
 use crate::call::{Call, Outcome};
 use crate::command::row::*;
 use crate::config::settings::EvictionPolicy;
@@ -15,8 +16,14 @@ command! { OBJECT =
     complexity: "Depends on subcommand.",
     summary: "A container for object introspection commands.",
     subcommands: &[
-        &OBJECT_ENCODING, &OBJECT_FREQ, &OBJECT_IDLETIME, &OBJECT_REFCOUNT,
+        &OBJECT_ENCODING, &OBJECT_FREQ, &OBJECT_HELP, &OBJECT_IDLETIME, &OBJECT_REFCOUNT,
     ],
+}
+
+command! { OBJECT_HELP =
+    name: "object|help", run: help, arity: 2, flags: LOADING | STALE, categories: KEYSPACE,
+    group: Group::Generic, since: "6.2.0", complexity: "O(1)",
+    summary: "Returns helpful text about the different subcommands.",
 }
 
 command! { OBJECT_ENCODING =

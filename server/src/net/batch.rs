@@ -5,7 +5,9 @@
 //! left as a task in the inbox of the cell, with what it needs to be executed elsewhere. Its connection then
 //! stops until the task is back, so that its commands take effect in the order sent whatever their cells.
 
-use ostraka_datatypes::resp::{Output, Progress, ProtocolError, Span};
+use std::sync::atomic::Ordering::Relaxed;
+
+use ostraka_datatypes::resp::{Output, Parser, Progress, ProtocolError, Span};
 
 use super::connection::{Connection, Waiting};
 use crate::call::Args;
@@ -17,7 +19,7 @@ use crate::router::Key;
 use crate::server::Access;
 use crate::shards::CellSet;
 use crate::task::{Job, Task};
-use crate::{engine, gates};
+use crate::{admission, engine, gates};
 
 /// Commands parsed ahead. More gain nothing: the processor can have about 16 misses under way.
 const BATCH: usize = 32;
@@ -32,8 +34,12 @@ pub enum Served {
     Paused,
     /// The last command left its reply to a job.
     Job(Box<dyn Job>),
+    /// Too much is unsent; there may be more to execute once it is sent.
+    Choked,
     /// The connection is to be closed once flushed.
     Broken,
+    /// The connection is to be closed at once.
+    Aborted,
 }
 
 /// One parsed command.
@@ -73,13 +79,19 @@ impl Batch {
     ) -> (usize, Served) {
         let mut consumed = 0;
         loop {
-            if connection.is_choked() {
-                return (consumed, Served::All);
+            if connection.record.is_doomed() {
+                return (consumed, Served::Aborted);
+            }
+            if connection.is_choked(exec) {
+                return (consumed, Served::Choked);
             }
             let parsed = self.gather(connection, input, consumed, exec);
             if !self.requests.is_empty() {
                 let (executed, stopped) = self.execute(connection, input, exec);
                 if let Some(served) = stopped {
+                    // What was parsed ahead is parsed again when its turn comes.
+                    connection.parser = Parser::default();
+                    connection.missing = 0;
                     return (executed, served);
                 }
             }
@@ -89,6 +101,7 @@ impl Batch {
                 Gathered::Error(at, error) => {
                     connection.reply_of(|reply| reply.error(format!("ERR {error}")));
                     exec.server.count_error("ERR");
+                    exec.stats().error_replies.add(1);
                     return (at, Served::Broken);
                 }
             }
@@ -107,6 +120,10 @@ impl Batch {
         self.requests.clear();
         let limits = connection.limits(exec);
         while self.requests.len() < BATCH {
+            // An inline command is unescaped in place and cannot be parsed twice: it is never parsed ahead.
+            if !self.requests.is_empty() && input.get(at).is_some_and(|first| *first != b'*') {
+                break;
+            }
             let first = self.spans.len();
             match connection
                 .parser
@@ -193,61 +210,81 @@ impl Batch {
             .iter()
             .fold(CellSet::EMPTY, |set, request| set.union(request.need));
         if let Some(mut held) = server.cells.try_take(whole, exec) {
+            exec.begin_batch();
             let mut stopped = None;
             let mut access = held.access();
             self.prefetch(connection, &mut access);
             for request in &self.requests {
-                stopped = self
-                    .run(request, connection, input, exec, &mut access)
-                    .map(|why| (request.end, why));
-                if let Some((end, Stop::Paused)) = stopped {
-                    stopped = Some((end - (request.end - request.start), Stop::Paused));
-                }
-                if stopped.is_some() {
+                if let Some(stop) = self.run(request, connection, input, exec, &mut access) {
+                    stopped = Some((request, stop));
                     break;
                 }
             }
             held.release(exec);
-            return self.stopped(connection, stopped);
+            let end = stopped.as_ref().map(|(last, stop)| match stop {
+                Stop::Paused => last.start,
+                _ => last.end,
+            });
+            self.note(connection, end.unwrap_or(usize::MAX));
+            return match stopped {
+                Some((last, stop)) => self.stop(last, stop, connection, input),
+                None => (0, None),
+            };
         }
         for request in &self.requests {
             let taken = server.cells.try_take(request.need, exec);
             let Some(mut held) = taken else {
+                self.note(connection, request.end);
                 self.leave(request, connection, input, exec);
                 return (request.end, Some(Served::Waits));
             };
+            exec.begin_batch();
             let stopped = self.run(request, connection, input, exec, &mut held.access());
             held.release(exec);
-            if let Some(why) = stopped {
-                let at = if matches!(why, Stop::Paused) {
-                    request.start
-                } else {
-                    request.end
-                };
-                return self.stopped(connection, Some((at, why)));
+            if let Some(stop) = stopped {
+                self.note(connection, request.end);
+                return self.stop(request, stop, connection, input);
             }
         }
+        self.note(connection, usize::MAX);
         (0, None)
     }
 
-    fn stopped(
+    /// Keeps the client's record up to date: what ends at `end` or before has been executed.
+    #[inline]
+    fn note(&self, connection: &Connection, end: usize) {
+        let done = self.requests.partition_point(|request| request.end <= end);
+        let record = &connection.record;
+        let commands = record.commands.load(Relaxed) + done as u64;
+        record.commands.store(commands, Relaxed);
+        let command = self.requests[..done].last().and_then(|last| last.command);
+        if let Some(command) = command {
+            record.command.store(command.id() as u32, Relaxed);
+        }
+    }
+
+    /// What becomes of the connection after `last`, and how many bytes are consumed with it.
+    #[cold]
+    fn stop(
         &self,
+        last: &Request,
+        why: Stop,
         connection: &mut Connection,
-        stopped: Option<(usize, Stop)>,
+        input: &[u8],
     ) -> (usize, Option<Served>) {
-        let Some((at, why)) = stopped else {
-            return (0, None);
-        };
-        let served = match why {
+        let (at, served) = match why {
+            Stop::Paused if input[last.start] == b'*' => (last.start, Served::Paused),
             Stop::Paused => {
-                connection.waiting = Waiting::Pause;
-                Served::Paused
+                let spans = &self.spans[last.spans.0..last.spans.1];
+                connection.put_back(&input[last.start..last.end], spans);
+                (last.end, Served::Paused)
             }
             Stop::Job(job) => {
                 connection.waiting = Waiting::Job;
-                Served::Job(job)
+                (last.end, Served::Job(job))
             }
-            Stop::Close => Served::Broken,
+            Stop::Close => (last.end, Served::Broken),
+            Stop::Abort => (last.end, Served::Aborted),
         };
         (at, Some(served))
     }
@@ -298,11 +335,16 @@ impl Batch {
         });
         let args = Args::new(bytes, spans, exec.server.router, first);
         let Some(command) = request.command else {
+            if is_http(args) {
+                admission::report_attack(exec, &session.record.address);
+                return Some(Stop::Abort);
+            }
             let fault = exec.server.commands.refusal(args);
-            engine::refuse(exec, session, &mut connection.output, None, &fault);
+            let row = exec.server.commands.find_any_arity(args);
+            engine::refuse(exec, session, &mut connection.output, row, &fault);
             return None;
         };
-        if gates::is_paused(exec, command) {
+        if gates::is_paused(exec, session, command, args) {
             return Some(Stop::Paused);
         }
         let mut job = None;
@@ -344,6 +386,7 @@ impl Batch {
                 .expect("a connection without its session executes nothing"),
             output: Output::new(),
             job: None,
+            bounced: false,
         };
         connection.waiting = Waiting::Task;
         server.cells.submit(request.need, Box::new(task), exec);
@@ -362,4 +405,10 @@ enum Stop {
     Paused,
     Job(Box<dyn Job>),
     Close,
+    Abort,
+}
+
+/// Whether somebody makes a browser speak to us: no client of ours says this.
+fn is_http(args: Args<'_>) -> bool {
+    args.is(0, "post") || args.is(0, "host:")
 }

@@ -4,13 +4,13 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ostraka_datatypes::resp::{Limits, Output, Parser, Reply};
+use ostraka_datatypes::resp::{Limits, Output, Parser, Reply, Span};
 
 use crate::clients::{ClientRecord, flag};
 use crate::executor::Executor;
 use crate::os::platform::Socket;
 use crate::session::Session;
-use crate::task::{Origin, Task};
+use crate::task::{Job, Origin, Task};
 
 /// Pieces given to one writev.
 const PIECES_PER_WRITE: usize = 64;
@@ -20,6 +20,9 @@ const WRITE_PER_TURN: usize = 1024 * 1024;
 
 /// Unsent bytes over which a connection is not read from: it asks faster than it listens.
 const CHOKE_AT: usize = 8 * 1024 * 1024;
+
+/// Unsent bytes over which a client that has not authenticated is closed.
+const STRANGER_MAX: u64 = 16 * 1024;
 
 /// Announced bytes are reserved once so many have been received.
 const RESERVE_AFTER: usize = 64 * 1024;
@@ -73,9 +76,17 @@ pub struct Connection {
     pub waiting: Waiting,
     /// The socket may have more to read, but no event will say so.
     pub readable: bool,
+    /// There may be whole commands in `input`, left there because too much was unsent.
+    pub pending: bool,
+    /// The peer sends nothing more: reading goes on to the end of the stream, as no event will come for that.
+    pub peer_closed: bool,
+    /// In the loop's list of connections to serve next turn.
+    pub hungry: bool,
     /// In the loop's list of connections to flush.
     pub unflushed: bool,
     closing: bool,
+    /// The socket did not take everything at the last try.
+    backlogged: bool,
     /// When the output first was over its class' soft limit; 0 if it is not.
     soft_limit_since_ms: i64,
 }
@@ -93,8 +104,12 @@ impl Connection {
             output: Output::new(),
             waiting: Waiting::Nothing,
             readable: false,
+            pending: false,
+            peer_closed: false,
+            hungry: false,
             unflushed: false,
             closing: false,
+            backlogged: false,
             soft_limit_since_ms: 0,
         }
     }
@@ -121,9 +136,10 @@ impl Connection {
         let stats = exec.stats();
         stats.net_input_bytes.add(read as u64);
         stats.reads_processed.add(1);
-        self.record
-            .net_in
-            .store(self.record.net_in.load(Relaxed) + read as u64, Relaxed);
+        let record = &self.record;
+        let net_in = record.net_in.load(Relaxed) + read as u64;
+        record.net_in.store(net_in, Relaxed);
+        record.last_active_ms.store(exec.now_ms, Relaxed);
         let drained = read < buffer.len() - from;
         if in_place {
             buffer[..rest].copy_from_slice(&self.input);
@@ -134,8 +150,8 @@ impl Connection {
             };
         }
         if rest > RESERVE_AFTER && self.input.capacity() - rest < self.missing {
-            // Address space, not memory: pages come with the bytes.
-            self.input.reserve_exact(self.missing + 2);
+            // In proportion to what came, never to what was announced alone.
+            self.input.reserve_exact((self.missing + 2).min(rest * 3));
         }
         self.input.extend_from_slice(&buffer[..read]);
         if self.input.len() as u64 > exec.settings.client_query_buffer_limit {
@@ -146,12 +162,7 @@ impl Connection {
             ));
             return Received::Closed;
         }
-        if self.missing > read {
-            // The command cannot be complete: no use in looking at it.
-            self.missing -= read;
-            return Received::Bytes { fresh: 0, drained };
-        }
-        self.missing = 0;
+        self.missing = self.missing.saturating_sub(read);
         Received::Bytes { fresh: 0, drained }
     }
 
@@ -159,35 +170,56 @@ impl Connection {
     pub fn keep(&mut self, rest: &[u8]) {
         if !self.closing && !rest.is_empty() {
             self.input.extend_from_slice(rest);
+        } else if self.input.is_empty() && self.input.capacity() > 0 {
+            // An idle connection holds no buffer.
+            self.input = Vec::new();
         }
         self.note_input();
+    }
+
+    /// Makes a request that was not executed the next one again. Its bytes may have been unescaped, so it is written
+    /// anew, as a multibulk one.
+    pub fn put_back(&mut self, bytes: &[u8], spans: &[Span]) {
+        let rest = std::mem::take(&mut self.input);
+        let mut input = format!("*{}\r\n", spans.len()).into_bytes();
+        for span in spans {
+            let arg = span.of(bytes);
+            input.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
+            input.extend_from_slice(arg);
+            input.extend_from_slice(b"\r\n");
+        }
+        input.extend_from_slice(&rest);
+        self.input = input;
     }
 
     /// Returns the buffer that `input` was taken out as, without the bytes consumed.
     pub fn give_back(&mut self, mut input: Vec<u8>, consumed: usize) {
-        if self.closing || consumed == input.len() {
-            input = Vec::new();
+        let rest = input.len() - consumed;
+        if self.closing {
+            self.input = Vec::new();
+        } else if !self.input.is_empty() || rest * 4 < input.capacity() {
+            // A request was put back, or the buffer is too large for what is left in it.
+            self.input.extend_from_slice(&input[consumed..]);
         } else {
             input.drain(..consumed);
+            self.input = input;
         }
-        self.input = input;
         self.note_input();
     }
 
     fn note_input(&self) {
-        self.record
-            .query_bytes
-            .store(self.input.len() as u64, Relaxed);
-        self.record
-            .query_capacity
-            .store(self.input.capacity() as u64, Relaxed);
+        let (len, capacity) = (self.input.len() as u64, self.input.capacity() as u64);
+        self.record.query_bytes.store(len, Relaxed);
+        self.record.query_capacity.store(capacity, Relaxed);
     }
 
     pub fn limits(&self, exec: &Executor) -> Limits {
         let bulk = exec.settings.proto_max_bulk_len as usize;
         match &self.session {
-            Some(session) if session.authenticated => Limits::authenticated(bulk),
-            _ => Limits::unauthenticated(bulk),
+            Some(session) if session.must_authenticate(&exec.settings) => {
+                Limits::unauthenticated(bulk)
+            }
+            _ => Limits::authenticated(bulk),
         }
     }
 
@@ -197,9 +229,12 @@ impl Connection {
         !self.output.is_empty()
     }
 
-    /// Whether so much is unsent that nothing more is executed for this client until it listens.
-    pub fn is_choked(&self) -> bool {
-        self.output.len() > CHOKE_AT
+    /// Whether so much is unsent that nothing more is executed for this client until it listens. Where the operator
+    /// set limits, they decide: a client that goes over them is closed, as in Redis, not held back below them.
+    pub fn is_choked(&self, exec: &Executor) -> bool {
+        let unsent = self.output.len();
+        let limit = exec.settings.client_output_buffer_limit.normal;
+        unsent > CHOKE_AT && unsent as u64 > limit.hard_bytes.max(limit.soft_bytes)
     }
 
     /// Writes a reply outside of a command.
@@ -212,6 +247,17 @@ impl Connection {
         write(&mut Reply::new(&mut self.output, protocol));
     }
 
+    /// Answers the command that left a job, unless the client does not want to hear of it.
+    pub fn reply_of_job(&mut self, job: &mut dyn Job) {
+        let unheard = self
+            .session
+            .as_mut()
+            .is_some_and(|session| std::mem::take(&mut session.job_unheard));
+        if !unheard {
+            self.reply_of(|reply| job.reply(reply));
+        }
+    }
+
     pub fn append(&mut self, bytes: &[u8]) {
         self.output.extend_from_slice(bytes);
     }
@@ -219,11 +265,21 @@ impl Connection {
     /// The session and the reply of a finished task.
     pub fn take_back(&mut self, task: Task) {
         if task.session.close_after_reply {
-            self.closing = true;
+            self.close_when_flushed();
         }
         self.session = Some(task.session);
         self.output.append(task.output);
         self.waiting = Waiting::Nothing;
+    }
+
+    /// Marks it as waiting for the end of a pause, or not any more.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.waiting = if paused {
+            Waiting::Pause
+        } else {
+            Waiting::Nothing
+        };
+        self.record.put(flag::WAITING, paused);
     }
 
     /// Sends what the socket takes, a turn's share at most.
@@ -246,13 +302,17 @@ impl Connection {
                 Err(_) => return Flushed::Failed,
             }
             if share == 0 && self.has_output() {
-                return Flushed::Again;
+                return match self.judge_backlog(exec) {
+                    Flushed::Some => Flushed::Again,
+                    over_the_limit => over_the_limit,
+                };
             }
         }
         exec.take_buffer(self.output.release());
-        self.soft_limit_since_ms = 0;
-        if self.record.output_bytes.load(Relaxed) != 0 {
-            self.record.output_bytes.store(0, Relaxed);
+        if self.backlogged {
+            self.backlogged = false;
+            self.soft_limit_since_ms = 0;
+            self.note_output(0, 0, 0);
         }
         Flushed::All
     }
@@ -280,7 +340,9 @@ impl Connection {
     /// A reader that does not keep up is dropped at the hard limit of its class, or after a while at the soft one.
     pub fn judge_backlog(&mut self, exec: &Executor) -> Flushed {
         let unsent = self.output.len() as u64;
-        self.record.output_bytes.store(unsent, Relaxed);
+        let in_memory = unsent.max(self.output.allocated() as u64);
+        self.note_output(unsent, self.output.pieces().count() as u64, in_memory);
+        self.backlogged = true;
         let limit = exec.settings.client_output_buffer_limit.normal;
         if unsent <= limit.soft_bytes || limit.soft_bytes == 0 {
             self.soft_limit_since_ms = 0;
@@ -290,8 +352,9 @@ impl Connection {
         let soft = self.soft_limit_since_ms != 0
             && exec.now_ms - self.soft_limit_since_ms > (limit.soft_s as i64) * 1000;
         let hard = limit.hard_bytes != 0 && unsent > limit.hard_bytes;
-        let stranger =
-            unsent > CHOKE_AT as u64 / 8 && self.session.as_ref().is_some_and(|s| !s.authenticated);
+        let session = self.session.as_ref();
+        let stranger = unsent > STRANGER_MAX
+            && session.is_some_and(|session| session.must_authenticate(&exec.settings));
         if !(soft || hard || stranger) {
             return Flushed::Some;
         }
@@ -303,11 +366,21 @@ impl Connection {
         Flushed::Failed
     }
 
+    fn note_output(&self, bytes: u64, pieces: u64, memory: u64) {
+        self.record.output_bytes.store(bytes, Relaxed);
+        self.record.output_pieces.store(pieces, Relaxed);
+        self.record.output_memory.store(memory, Relaxed);
+    }
+
     // ---- the end
 
     pub fn close_when_flushed(&mut self) {
         self.closing = true;
         self.input = Vec::new();
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.closing
     }
 
     pub fn closes_when_flushed(&self) -> bool {

@@ -9,18 +9,17 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use slab::Slab;
 
 use super::batch::{Batch, Served};
 use super::connection::{Connection, Flushed, Received, Waiting};
-use crate::clients::ClientRecord;
+use crate::clients::{self, ClientRecord, flag};
 use crate::executor::Executor;
 use crate::os::platform::{LISTENER_TOKEN, Platform, Ready, Socket};
 use crate::os::reactor;
-use crate::server::{Server, gate};
+use crate::server::Server;
 use crate::session::Session;
 use crate::shards::mailbox::Mailbox;
 use crate::task::{Job, Mail, Origin, Task};
@@ -35,6 +34,12 @@ const READS_PER_TURN: u32 = 4;
 /// Connections accepted per turn.
 const ACCEPTS_PER_TURN: u32 = 200;
 
+/// Pause after an accept that failed, for want of a descriptor or memory.
+const ACCEPT_BACK_OFF_NS: u64 = 10_000_000;
+
+/// Connections looked after per tenth of a second, at most.
+const SWEPT_PER_ROUND: usize = 2000;
+
 /// A loop, its connections, and the thread's executor.
 pub struct EventLoop {
     platform: Box<dyn Platform>,
@@ -48,14 +53,15 @@ pub struct EventLoop {
     unflushed: Vec<usize>,
     /// Connections whose input was not exhausted: served again next turn without an event.
     hungry: Vec<usize>,
-    /// Connections that wait for CLIENT UNPAUSE.
-    paused: Vec<usize>,
+    /// Connections that wait for the end of CLIENT PAUSE.
+    paused: Vec<Origin>,
+    /// Listeners at which somebody may wait that no event will tell of, and when to look again.
+    waiting_listeners: Vec<usize>,
+    accept_again_ns: u64,
+    /// Where the next round of looking after idle connections begins.
+    next_swept: usize,
     doomed: Vec<usize>,
     jobs: Vec<(usize, u64, Box<dyn Job>)>,
-    /// Listeners at which connections may still wait, but no event will say so.
-    unaccepted: Vec<usize>,
-    /// Listeners that could not be accepted from: tried again at the next round of chores.
-    deferred: Vec<usize>,
     next_home: usize,
     next_cron_ns: u64,
 }
@@ -73,10 +79,11 @@ impl EventLoop {
             unflushed: Vec::new(),
             hungry: Vec::new(),
             paused: Vec::new(),
+            waiting_listeners: Vec::new(),
+            accept_again_ns: 0,
+            next_swept: 0,
             doomed: Vec::new(),
             jobs: Vec::new(),
-            unaccepted: Vec::new(),
-            deferred: Vec::new(),
             next_home: 0,
             next_cron_ns: 0,
         }
@@ -105,11 +112,8 @@ impl EventLoop {
 
     /// How long this loop may sleep before its next turn. From here on it counts as asleep: others wake it.
     pub fn rest(&mut self) -> Duration {
-        let busy = !self.hungry.is_empty()
-            || !self.jobs.is_empty()
-            || !self.unflushed.is_empty()
-            || !self.unaccepted.is_empty();
-        let wait = duties::until_next(&self.exec, self.next_cron_ns);
+        let busy = !self.hungry.is_empty() || !self.jobs.is_empty() || !self.unflushed.is_empty();
+        let wait = duties::until_next(&self.exec, self.next_cron_ns).min(self.until_overdue());
         let may_sleep = !busy && !wait.is_zero() && self.mailbox().before_sleep();
         if may_sleep { wait } else { Duration::ZERO }
     }
@@ -126,8 +130,9 @@ impl EventLoop {
         self.take_mail();
         self.serve_ready();
         self.step_jobs();
+        self.end_pause();
         if duties::run(&mut self.exec, &mut self.next_cron_ns) {
-            self.unaccepted.append(&mut self.deferred);
+            self.sweep();
         }
         self.flush_all();
         self.exec.wake();
@@ -138,6 +143,20 @@ impl EventLoop {
             .eventloop_ns
             .add(self.exec.clock.monotonic_ns().saturating_sub(began_ns));
         !self.exec.server.is_stopped()
+    }
+
+    /// How long until a paused connection goes on, or a listener is looked at again.
+    fn until_overdue(&self) -> Duration {
+        let mut wait = Duration::MAX;
+        if !self.paused.is_empty() {
+            let left_ms = self.exec.server.pause.until_ms() - self.exec.now_ms;
+            wait = Duration::from_millis(left_ms.max(1) as u64);
+        }
+        if !self.waiting_listeners.is_empty() {
+            let left_ns = self.accept_again_ns.saturating_sub(self.exec.now_ns);
+            wait = wait.min(Duration::from_nanos(left_ns));
+        }
+        wait
     }
 
     fn mailbox(&self) -> &'static Mailbox<Mail> {
@@ -167,11 +186,16 @@ impl EventLoop {
     }
 
     fn serve_ready(&mut self) {
-        for listener in std::mem::take(&mut self.unaccepted) {
-            self.accept(listener);
+        if self.exec.now_ns >= self.accept_again_ns {
+            for listener in std::mem::take(&mut self.waiting_listeners) {
+                self.accept(listener);
+            }
         }
         for token in std::mem::take(&mut self.hungry) {
-            self.readable(token);
+            if let Some(connection) = self.connections.get_mut(token) {
+                connection.hungry = false;
+                self.go_on(token);
+            }
         }
         let ready = std::mem::take(&mut self.ready);
         for event in &ready {
@@ -182,6 +206,9 @@ impl EventLoop {
             if event.writable {
                 self.writable(event.token);
             }
+            if event.closed {
+                self.peer_closed(event.token);
+            }
             if event.readable {
                 self.readable(event.token);
             }
@@ -191,21 +218,31 @@ impl EventLoop {
 
     // ---- connections come
 
+    /// Accepts who waits at a listener. Events tell of newcomers only, so a listener that is left before nobody
+    /// waits any more is looked at again: next turn, or after a while if it cannot be helped now.
     fn accept(&mut self, listener: usize) {
+        let mut failed = None;
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.platform.accept(listener) {
+            match self.platform.accept(listener, admission::TOO_MANY) {
                 Ok(socket) => self.place(socket),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The peer gave up before we looked, or a descriptor is missing: nothing that may stop accepting.
+                // The peer gave up before we looked.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    crate::log::warning(format_args!("Accepting client connection: {error}"));
                     self.exec.stats().connections_rejected.add(1);
-                    return self.deferred.push(listener);
+                    failed = Some(error);
+                    break;
                 }
             }
         }
-        self.unaccepted.push(listener);
+        if !self.waiting_listeners.contains(&listener) {
+            self.waiting_listeners.push(listener);
+        }
+        self.accept_again_ns = self.exec.now_ns;
+        if let Some(error) = failed {
+            crate::log::warning(format_args!("Accepting client connection: {error}"));
+            self.accept_again_ns += ACCEPT_BACK_OFF_NS;
+        }
     }
 
     /// Hands a new connection to the next loop in turn.
@@ -219,52 +256,64 @@ impl EventLoop {
         }
     }
 
-    fn adopt(&mut self, mut socket: Box<dyn Socket>) {
+    /// Makes a connection of a socket that was accepted for this loop.
+    fn adopt(&mut self, socket: Box<dyn Socket>) {
         let server = self.exec.server;
-        self.exec.stats().connections_received.add(1);
-        if let Some(refusal) = admission::refusal(server, &*socket, &self.exec.settings) {
-            self.exec.stats().connections_rejected.add(1);
-            // Told if it listens; the connection is closed either way.
-            let _told = socket.write_vectored(&[io::IoSlice::new(refusal.as_bytes())]);
-            return;
+        if admission::is_exposed(&*socket, &self.exec.settings) {
+            return self.turn_away(socket, admission::PROTECTED);
         }
         let slot = self.connections.vacant_entry();
-        let token = slot.key();
+        let (token, home) = (slot.key(), self.exec.home);
+        let id = server.clients.next_id();
+        let record = ClientRecord::new(id, home, token, &*socket, self.exec.now_ms);
+        let record = Arc::new(record);
+        let limit = self.exec.settings.maxclients as usize;
+        if !server.clients.admit(&record, limit) {
+            return self.turn_away(socket, admission::TOO_MANY);
+        }
         if let Err(error) = self.platform.attach(socket.descriptor(), token) {
             crate::log::warning(format_args!("Registering a client connection: {error}"));
-            return;
+            return server.clients.remove(id);
         }
         if let Err(error) = reactor::set_keepalive(&*socket, self.exec.settings.tcp_keepalive_s) {
             crate::log::warning(format_args!(
                 "Setting the keepalive of a client connection: {error}"
             ));
         }
-        let id = server.clients.next_id();
-        let record = Arc::new(ClientRecord::new(
-            id,
-            self.exec.home,
-            token,
-            &*socket,
-            self.exec.now_ms,
-        ));
-        server.clients.insert(Arc::clone(&record));
+        self.exec.stats().connections_received.add(1);
+        let origin = record.origin();
         let session = Session::new(record, self.exec.settings.requirepass.is_none());
-        let origin = Origin {
-            home: self.exec.home,
-            token,
-            client: id,
-        };
         slot.insert(Connection::new(socket, origin, session));
     }
 
+    fn turn_away(&self, mut socket: Box<dyn Socket>, refusal: &str) {
+        self.exec.stats().connections_rejected.add(1);
+        // Told if it listens; the connection is closed either way.
+        let _told = socket.write_vectored(&[io::IoSlice::new(refusal.as_bytes())]);
+    }
+
     // ---- bytes come and go
+
+    fn peer_closed(&mut self, token: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        connection.peer_closed = true;
+        if connection.waiting == Waiting::Pause {
+            // What it asked for has not happened, and nobody will ever hear of it.
+            self.doom(token);
+        }
+    }
 
     fn readable(&mut self, token: usize) {
         for _ in 0..READS_PER_TURN {
             let Some(connection) = self.connections.get_mut(token) else {
                 return;
             };
-            if connection.waiting != Waiting::Nothing || connection.is_choked() {
+            if connection.waiting != Waiting::Nothing
+                || connection.is_choked(&self.exec)
+                || connection.is_closing()
+            {
                 connection.readable = true;
                 return;
             }
@@ -275,6 +324,7 @@ impl EventLoop {
                 }
                 Received::Closed => return self.doom(token),
                 Received::Bytes { fresh, drained } => {
+                    let drained = drained && !connection.peer_closed;
                     connection.readable = !drained;
                     self.serve(token, fresh);
                     if drained {
@@ -283,7 +333,17 @@ impl EventLoop {
                 }
             }
         }
-        self.hungry.push(token);
+        self.hunger(token);
+    }
+
+    /// Has a connection served next turn, event or not.
+    fn hunger(&mut self, token: usize) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && !connection.hungry
+        {
+            connection.hungry = true;
+            self.hungry.push(token);
+        }
     }
 
     /// Executes what the connection has received: its own buffer, or the first `fresh` bytes of the read buffer.
@@ -313,27 +373,34 @@ impl EventLoop {
         let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
-        if connection.has_output() && !connection.unflushed {
+        let origin = connection.origin;
+        match served {
+            Served::All | Served::Waits => {}
+            Served::Choked => connection.pending = true,
+            Served::Paused => {
+                connection.set_paused(true);
+                self.paused.push(origin);
+            }
+            Served::Job(job) => self.jobs.push((token, origin.client, job)),
+            Served::Broken => connection.close_when_flushed(),
+            Served::Aborted => self.doomed.push(token),
+        }
+        self.flush_later(token);
+    }
+
+    /// Has the output sent at the end of this turn, and the connection closed behind it if it is to be.
+    fn flush_later(&mut self, token: usize) {
+        if let Some(connection) = self.connections.get_mut(token)
+            && (connection.has_output() || connection.is_closing())
+            && !connection.unflushed
+        {
             connection.unflushed = true;
             self.unflushed.push(token);
-        }
-        match served {
-            Served::All => {}
-            Served::Waits => {}
-            Served::Paused => self.paused.push(token),
-            Served::Job(job) => self.jobs.push((token, connection.origin.client, job)),
-            Served::Broken => connection.close_when_flushed(),
         }
     }
 
     fn writable(&mut self, token: usize) {
-        let Some(connection) = self.connections.get_mut(token) else {
-            return;
-        };
-        if connection.has_output() && !connection.unflushed {
-            connection.unflushed = true;
-            self.unflushed.push(token);
-        }
+        self.flush_later(token);
     }
 
     fn flush_all(&mut self) {
@@ -347,8 +414,10 @@ impl EventLoop {
                 Flushed::All => {
                     if connection.closes_when_flushed() {
                         self.doomed.push(token);
-                    } else if connection.readable && connection.waiting == Waiting::Nothing {
-                        self.hungry.push(token);
+                    } else if connection.waiting == Waiting::Nothing
+                        && (connection.readable || connection.pending)
+                    {
+                        self.hunger(token);
                     }
                 }
                 Flushed::Some => {}
@@ -379,6 +448,13 @@ impl EventLoop {
                 .extend(job.map(|job| (origin.token, origin.client, job)));
             return;
         };
+        if task.bounced {
+            connection.put_back(&task.bytes, &task.spans);
+            connection.take_back(task);
+            connection.set_paused(true);
+            self.paused.push(origin);
+            return;
+        }
         connection.take_back(task);
         match job {
             Some(job) => {
@@ -387,20 +463,23 @@ impl EventLoop {
             }
             None => self.go_on(origin.token),
         }
+        self.flush_later(origin.token);
     }
 
-    /// Serves a connection that no longer waits.
+    /// Serves a connection that waits for nothing any more: first what it has received, then what the socket has.
     fn go_on(&mut self, token: usize) {
         let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
-        connection.waiting = Waiting::Nothing;
-        self.serve(token, 0);
-        let Some(connection) = self.connections.get_mut(token) else {
+        if connection.is_closing() {
             return;
-        };
-        if connection.readable && connection.waiting == Waiting::Nothing {
-            self.hungry.push(token);
+        }
+        connection.pending = false;
+        if !connection.input.is_empty() {
+            self.serve(token, 0);
+        }
+        if self.connections[token].readable {
+            self.readable(token);
         }
     }
 
@@ -416,7 +495,9 @@ impl EventLoop {
                 }
             } else if job.step(&mut self.exec) {
                 let connection = &mut self.connections[token];
-                connection.reply_of(|reply| job.reply(reply));
+                connection.waiting = Waiting::Nothing;
+                connection.reply_of_job(&mut *job);
+                self.flush_later(token);
                 self.go_on(token);
             } else {
                 self.jobs.push((token, client, job));
@@ -428,21 +509,58 @@ impl EventLoop {
     fn feed_monitor(&mut self, origin: Origin, line: &[u8]) {
         if let Some(connection) = self.connection_of(origin) {
             connection.append(line);
-            self.writable(origin.token);
+            self.flush_later(origin.token);
         }
     }
 
-    /// Looks at what other threads marked: clients to close, a pause that is over.
+    /// Looks for clients that other threads want closed.
     fn review(&mut self) {
-        for (token, connection) in &self.connections {
-            if connection.record.doomed.load(Relaxed) {
-                self.doomed.push(token);
+        let marked = self.connections.iter();
+        let marked = marked.filter(|(_, connection)| connection.record.is_doomed());
+        self.doomed.extend(marked.map(|(token, _)| token));
+    }
+
+    /// Goes on with those who waited, once the pause is over.
+    fn end_pause(&mut self) {
+        let server = self.exec.server;
+        if self.paused.is_empty() || server.pause.is_on(server, self.exec.now_ms) {
+            return;
+        }
+        for origin in std::mem::take(&mut self.paused) {
+            if let Some(connection) = self.connection_of(origin) {
+                connection.set_paused(false);
+                self.go_on(origin.token);
             }
         }
-        if self.exec.raised() & gate::PAUSE == 0 {
-            for token in std::mem::take(&mut self.paused) {
-                self.go_on(token);
-            }
+    }
+
+    /// Looks after some of the connections, all of them about once a second: closes those that are idle for too long
+    /// or over a soft limit for too long, of which no event tells.
+    fn sweep(&mut self) {
+        let slots = self.connections.capacity();
+        let share = (slots / 10 + 1).min(SWEPT_PER_ROUND);
+        for _ in 0..share.min(slots) {
+            let token = self.next_swept;
+            self.next_swept = (token + 1) % slots;
+            self.look_after(token);
+        }
+        if self.exec.home == 0 {
+            clients::evict(&mut self.exec);
+        }
+    }
+
+    fn look_after(&mut self, token: usize) {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return;
+        };
+        let timeout_ms = i64::from(self.exec.settings.timeout_s) * 1000;
+        if timeout_ms > 0 && connection.is_idle_since(timeout_ms, self.exec.now_ms) {
+            return self.doom(token);
+        }
+        if connection.has_output()
+            && matches!(connection.judge_backlog(&self.exec), Flushed::Failed)
+        {
+            self.doom(token);
         }
     }
 
@@ -459,7 +577,11 @@ impl EventLoop {
                 continue;
             };
             self.platform.detach(connection.socket.descriptor());
-            self.exec.server.clients.remove(connection.record.id);
+            let server = self.exec.server;
+            if connection.record.has(flag::MONITOR) {
+                server.monitors.remove(server, connection.origin);
+            }
+            server.clients.remove(connection.record.id);
         }
     }
 

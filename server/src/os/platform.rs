@@ -31,6 +31,8 @@ pub struct Ready {
     pub token: usize,
     pub readable: bool,
     pub writable: bool,
+    /// The peer sends nothing more. No further event will say so.
+    pub closed: bool,
 }
 
 /// One loop's view of the world.
@@ -41,8 +43,9 @@ pub trait Platform {
     fn attach(&mut self, descriptor: i32, token: usize) -> io::Result<()>;
     fn detach(&mut self, descriptor: i32);
     /// The next connection waiting at a listener that was attached before the loop began;
-    /// `WouldBlock` when there is none.
-    fn accept(&mut self, listener: usize) -> io::Result<Box<dyn Socket>>;
+    /// `WouldBlock` when there is none. Where descriptors have run out, one that waits is turned away with
+    /// `refusal` for each call.
+    fn accept(&mut self, listener: usize, refusal: &str) -> io::Result<Box<dyn Socket>>;
     /// Replaces the listeners (`bind`, `port` changed at run time) and returns how many there are.
     fn listen(&mut self, listeners: Vec<Listener>) -> io::Result<usize>;
 }

@@ -1,6 +1,7 @@
 //! The real world: epoll through mio, TCP and Unix sockets.
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
@@ -26,6 +27,8 @@ pub struct Reactor {
     poll: Poll,
     events: Events,
     listeners: Vec<Listener>,
+    /// A descriptor kept in reserve, to accept and turn away with when there are no others.
+    spare: Option<File>,
 }
 
 impl Reactor {
@@ -37,6 +40,7 @@ impl Reactor {
             poll,
             events: Events::with_capacity(EVENTS_PER_POLL),
             listeners: Vec::new(),
+            spare: spare_descriptor(),
         };
         Ok((reactor, Box::new(EventFd(waker))))
     }
@@ -65,6 +69,7 @@ impl Platform for Reactor {
                     token: event.token().0,
                     readable: event.is_readable() || event.is_read_closed() || event.is_error(),
                     writable: event.is_writable(),
+                    closed: event.is_read_closed() || event.is_error(),
                 }),
         );
         Ok(())
@@ -82,7 +87,51 @@ impl Platform for Reactor {
         let _closed = self.poll.registry().deregister(&mut SourceFd(&descriptor));
     }
 
-    fn accept(&mut self, listener: usize) -> io::Result<Box<dyn Socket>> {
+    fn accept(&mut self, listener: usize, refusal: &str) -> io::Result<Box<dyn Socket>> {
+        let accepted = self.accept_from(listener);
+        if let Err(error) = &accepted
+            && matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+        {
+            self.turn_away(listener, refusal);
+        }
+        accepted
+    }
+
+    fn listen(&mut self, listeners: Vec<Listener>) -> io::Result<usize> {
+        for old in std::mem::take(&mut self.listeners) {
+            self.detach(old.descriptor());
+        }
+        for (index, listener) in listeners.iter().enumerate() {
+            let descriptor = listener.descriptor();
+            let token = Token(LISTENER_TOKEN + index);
+            self.poll
+                .registry()
+                .register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
+        }
+        self.listeners = listeners;
+        Ok(self.listeners.len())
+    }
+}
+
+fn spare_descriptor() -> Option<File> {
+    #[expect(clippy::disallowed_methods, reason = "this is the door to the OS")]
+    File::open("/dev/null").ok()
+}
+
+impl Reactor {
+    /// Without a free descriptor a connection cannot even be refused: gives up the spare one for as long as that
+    /// takes.
+    fn turn_away(&mut self, listener: usize, refusal: &str) {
+        if self.spare.take().is_some()
+            && let Ok(mut socket) = self.accept_from(listener)
+        {
+            // Told if it listens; the connection is closed either way.
+            let _told = socket.write_vectored(&[IoSlice::new(refusal.as_bytes())]);
+        }
+        self.spare = spare_descriptor();
+    }
+
+    fn accept_from(&mut self, listener: usize) -> io::Result<Box<dyn Socket>> {
         match self.listeners.get(listener) {
             Some(Listener::Tcp(listener)) => {
                 let (stream, peer) = listener.accept()?;
@@ -104,21 +153,6 @@ impl Platform for Reactor {
             }
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
-    }
-
-    fn listen(&mut self, listeners: Vec<Listener>) -> io::Result<usize> {
-        for old in std::mem::take(&mut self.listeners) {
-            self.detach(old.descriptor());
-        }
-        for (index, listener) in listeners.iter().enumerate() {
-            let descriptor = listener.descriptor();
-            let token = Token(LISTENER_TOKEN + index);
-            self.poll
-                .registry()
-                .register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
-        }
-        self.listeners = listeners;
-        Ok(self.listeners.len())
     }
 }
 
