@@ -364,7 +364,7 @@ fn a_panic_in_a_loop_ends_the_process_with_the_same_report() {
         "=== REDIS BUG REPORT START: Cut & paste starting from here ===",
         "somebody asked for it with DEBUG PANIC",
         "------ STACK TRACE ------",
-        "ostraka_server::engine::execute",
+        "src/net/event_loop.rs",
         "loop-0: debug\n",
         "=== REDIS BUG REPORT END.",
     ] {
