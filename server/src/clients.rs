@@ -174,8 +174,15 @@ impl Registry {
         self.next_id.fetch_add(1, Relaxed) + 1
     }
 
-    pub fn insert(&self, record: Arc<ClientRecord>) {
-        self.lock().insert(record.id, record);
+    /// Lets a client in, unless there are `limit` already.
+    #[must_use = "a client that is not registered must be turned away"]
+    pub fn admit(&self, record: &Arc<ClientRecord>, limit: usize) -> bool {
+        let mut clients = self.lock();
+        let room = clients.len() < limit;
+        if room {
+            clients.insert(record.id, Arc::clone(record));
+        }
+        room
     }
 
     pub fn remove(&self, id: u64) {

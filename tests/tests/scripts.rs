@@ -36,3 +36,8 @@ fn command() {
 fn server() {
     check("server");
 }
+
+#[test]
+fn connection() {
+    check("connection");
+}
