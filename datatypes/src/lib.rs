@@ -9,7 +9,6 @@ pub mod db;
 pub mod expiry;
 pub mod glob;
 pub mod hash;
-pub mod integer;
 pub mod lcs;
 pub mod numbers;
 pub mod raw;

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use eviction::evict;
 pub use filter::{Filter, Purpose};
-pub use line::{RequestSize, line};
+pub use line::{RequestSize, line, memory};
 pub use pause::Pause;
 
 use crate::os::platform::Socket;
@@ -174,8 +174,15 @@ impl Registry {
         self.next_id.fetch_add(1, Relaxed) + 1
     }
 
-    pub fn insert(&self, record: Arc<ClientRecord>) {
-        self.lock().insert(record.id, record);
+    /// Lets a client in, unless there are `limit` already.
+    #[must_use = "a client that is not registered must be turned away"]
+    pub fn admit(&self, record: &Arc<ClientRecord>, limit: usize) -> bool {
+        let mut clients = self.lock();
+        let room = clients.len() < limit;
+        if room {
+            clients.insert(record.id, Arc::clone(record));
+        }
+        room
     }
 
     pub fn remove(&self, id: u64) {

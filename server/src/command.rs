@@ -82,8 +82,6 @@ pub struct Command {
     /// Hints for clients and proxies, e.g. `request_policy:all_shards`.
     pub tips: &'static [&'static str],
     pub deprecated: Option<Deprecated>,
-    /// Whether an argument of a call is not to be seen in logs or by MONITOR.
-    pub secret: Option<fn(Args<'_>, usize) -> bool>,
     pub subcommands: &'static [&'static Command],
     /// Whether an argument is not to be seen in MONITOR and the logs.
     pub is_secret: fn(Args<'_>, usize) -> bool,
@@ -153,7 +151,6 @@ impl Command {
         history: &[],
         tips: &[],
         deprecated: None,
-        secret: None,
         subcommands: &[],
         is_secret: |_, _| false,
         id: None,
@@ -200,9 +197,8 @@ impl Command {
 
     /// The arguments of a call as others may see them.
     pub fn shown<'a>(&self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> {
-        let is_secret = self.secret.unwrap_or(|_, _| false);
         args.iter().enumerate().map(move |(index, arg)| {
-            if is_secret(args, index) {
+            if (self.is_secret)(args, index) {
                 b"(redacted)"
             } else {
                 arg

@@ -49,8 +49,9 @@ pub fn run(exec: &mut Executor, next_cron_ns: &mut u64) -> bool {
             watch_memory(exec);
         }
     }
-    let paused = exec.server.pause.is_on(exec.server, exec.now_ms);
-    if exec.soonest <= exec.now_ms && !paused && exec.server.expires_actively.load(Relaxed) {
+    let expires = exec.server.expires_actively.load(Relaxed)
+        && !exec.server.pause.is_on(exec.server, exec.now_ms);
+    if exec.soonest <= exec.now_ms && expires {
         expire_due(exec);
     }
     cron

@@ -47,7 +47,7 @@ fn config_get(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { CONFIG_SET =
-    name: "config|set", run: config_set, arity: -4, secret: Some(config_set_secret), flags: ADMIN | NOSCRIPT | LOADING | STALE,
+    name: "config|set", run: config_set, arity: -4, is_secret: config_set_secret, flags: ADMIN | NOSCRIPT | LOADING | STALE,
     group: Group::Server, since: "2.0.0",
     complexity: "O(N) when N is the number of configuration parameters provided",
     summary: "Sets configuration parameters in-flight.",

@@ -267,6 +267,7 @@ fn log_message(c: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
+#[expect(clippy::approx_constant, reason = "clients' tests know this number")]
 fn protocol(c: &mut Call<'_>) -> Outcome {
     let name = c.args.at(2).to_ascii_lowercase();
     let reply = &mut c.reply;

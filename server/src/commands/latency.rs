@@ -141,6 +141,7 @@ fn graph(name: &str, event: &Event, now_s: i64) -> String {
         }));
         text.push('\n');
     }
+    text.extend(event.samples().map(|_| ' '));
     text.push('\n');
     let ages: Vec<_> = event.samples().map(|s| age(now_s - s.time_s)).collect();
     let longest = ages.iter().map(String::len).max().unwrap_or(0);

@@ -31,7 +31,11 @@ fn slowlog_get(c: &mut Call<'_>) -> Outcome {
     let count = match c.args.len() {
         2 => SHOWN,
         3 => count(c)?,
-        _ => return Err(Fault::Syntax),
+        _ => {
+            return Err(Fault::err(
+                "unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.",
+            ));
+        }
     };
     reply_latest(c, Kind::Slow, count);
     Ok(())

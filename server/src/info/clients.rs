@@ -18,4 +18,5 @@ fields! { f =>
     "total_blocking_keys_on_nokey" = 0,
     "paused_reason" = if f.paused_actions() == "none" { "none" } else { "client_pause" },
     "paused_actions" = f.paused_actions(),
+    "paused_timeout_milliseconds" = f.paused_ms(),
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::call::Call;
-use crate::clients::ClientRecord;
+use crate::clients;
 use crate::config::Settings;
 use crate::os::allocator::{self, Snapshot};
 use crate::os::usage;
@@ -127,17 +127,17 @@ impl Keys {
 
 impl Clients {
     fn of(server: &Server) -> Self {
-        let mut clients = Self::default();
+        let mut sums = Self::default();
         for record in server.clients.all() {
             let input = record.query_capacity.load(Relaxed);
             let output = record.output_bytes.load(Relaxed);
-            clients.connected += 1;
-            clients.waiting += u64::from(record.has(crate::clients::flag::WAITING));
-            clients.buffer_bytes += input + output + size_of::<ClientRecord>() as u64;
-            clients.longest_input = clients.longest_input.max(input);
-            clients.longest_output = clients.longest_output.max(output);
+            sums.connected += 1;
+            sums.waiting += u64::from(record.has(clients::flag::WAITING));
+            sums.buffer_bytes += clients::memory(&record);
+            sums.longest_input = sums.longest_input.max(input);
+            sums.longest_output = sums.longest_output.max(output);
         }
-        clients
+        sums
     }
 }
 
@@ -201,6 +201,15 @@ impl<'a> Facts<'a> {
 
     pub fn is_raised(&self, bit: u32) -> bool {
         self.server.gates.load(Relaxed) & bit != 0
+    }
+
+    /// How long CLIENT PAUSE still lasts.
+    pub fn paused_ms(&self) -> i64 {
+        if self.is_raised(gate::PAUSE) {
+            (self.server.pause.until_ms() - self.now_ms()).max(0)
+        } else {
+            0
+        }
     }
 
     /// What CLIENT PAUSE holds back.
