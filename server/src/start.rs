@@ -95,7 +95,10 @@ impl Running {
     }
 }
 
-fn reactors(loops: usize) -> io::Result<(Vec<Reactor>, Vec<Box<dyn Waker>>)> {
+/// A loop's view of the world, one for each, and what wakes it.
+type Reactors = (Vec<Reactor>, Vec<Box<dyn Waker>>);
+
+fn reactors(loops: usize) -> io::Result<Reactors> {
     let mut reactors = Vec::with_capacity(loops);
     let mut wakers = Vec::with_capacity(loops);
     for _ in 0..loops {

@@ -149,13 +149,9 @@ fn report_signal(
         writeln!(out, "Accessing address: {:p}", unsafe { info.si_addr() })?;
     }
     if code <= 0 {
-        // SAFETY: a signal sent by a process carries the sender's number.
-        writeln!(
-            out,
-            "Killed by PID: {}, UID: {}",
-            unsafe { info.si_pid() },
-            unsafe { info.si_uid() }
-        )?;
+        // SAFETY: a signal sent by a process carries the sender's numbers.
+        let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
+        writeln!(out, "Killed by PID: {pid}, UID: {uid}")?;
     }
     if let Some(at) = instruction(context) {
         writeln!(out, "Crashed running the instruction at: {at:#x}")?;
