@@ -202,8 +202,8 @@ fn show_logo(settings: &Settings) {
     let plain_log = settings.logfile.is_none() && !settings.syslog_enabled;
     let (ours, redis) = (version::OSTRAKA, version::REDIS);
     let (port, pid, shards) = (settings.port, std::process::id(), settings.shards);
-    let wanted = settings.always_show_logo || plain_log && process::stdout_is_terminal();
-    if !wanted {
+    let shown = settings.always_show_logo || plain_log && process::stdout_is_terminal();
+    if !shown {
         log::notice(format_args!("Running mode=standalone, port={port}."));
         return;
     }

@@ -95,7 +95,7 @@ impl Running {
     }
 }
 
-/// A loop's view of the world, one for each, and what wakes it.
+/// An event queue for each loop, and what wakes it, by the loops' numbers.
 type Reactors = (Vec<Reactor>, Vec<Box<dyn Waker>>);
 
 fn reactors(loops: usize) -> io::Result<Reactors> {

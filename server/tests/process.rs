@@ -105,7 +105,7 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 
@@ -348,6 +348,27 @@ fn a_crash_leaves_a_report_and_the_true_signal() {
         ] {
             assert!(log.contains(text), "{text}: {log}");
         }
+    }
+}
+
+#[test]
+fn a_panic_in_a_loop_ends_the_process_with_the_same_report() {
+    let place = Place::new("panic");
+    let port = free_port();
+    let options = format!("--port {port} --shards 2 --enable-debug-command yes");
+    let server = Ostraka::with_options(&place, &options).ready();
+    assert_eq!(ask(connect(port), "DEBUG PANIC\r\n"), "");
+    assert_eq!(server.ended().signal(), Some(6));
+    let log = place.read("out");
+    for text in [
+        "=== REDIS BUG REPORT START: Cut & paste starting from here ===",
+        "somebody asked for it with DEBUG PANIC",
+        "------ STACK TRACE ------",
+        "src/net/event_loop.rs",
+        "loop-0: debug\n",
+        "=== REDIS BUG REPORT END.",
+    ] {
+        assert!(log.contains(text), "{text}: {log}");
     }
 }
 

@@ -108,6 +108,12 @@ static SUBCOMMANDS: &[Subcommand] = &[
         help: &["Crash the server simulating a panic."],
     },
     Subcommand {
+        usage: "PANIC",
+        args: (0, 0),
+        run: |_| panic!("somebody asked for it with DEBUG PANIC"),
+        help: &["Crash the server simulating a panic."],
+    },
+    Subcommand {
         usage: "POPULATE <count> [<prefix>] [<size>]",
         args: (1, 3),
         run: populate,
