@@ -324,14 +324,13 @@ fn write_pidfile(settings: &Settings, supervisor: Option<Supervisor>) -> Option<
 
 /// Tells the kernel how dispensable this process is, as `oom-score-adj` has it.
 pub fn set_oom_score(settings: &Settings) -> Result<(), String> {
-    let first = process::first_oom_score();
     let [ours, ..] = settings.oom_score_adj_values;
-    let score = match settings.oom_score_adj {
-        OomScore::No => first,
-        OomScore::Yes | OomScore::Relative => first + ours,
-        OomScore::Absolute => ours,
+    let done = match settings.oom_score_adj {
+        OomScore::No => process::restore_oom_score(),
+        OomScore::Yes | OomScore::Relative => process::change_oom_score(|before| before + ours),
+        OomScore::Absolute => process::change_oom_score(|_| ours),
     };
-    process::set_oom_score(score.clamp(-1000, 1000)).map_err(|error| {
+    done.map_err(|error| {
         let reason = files::reason(&error);
         log::warning(format_args!("Unable to write oom_score_adj: {reason}"));
         "Failed to apply new oom_score_adj configuration, check server logs.".to_owned()
