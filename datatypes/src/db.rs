@@ -22,8 +22,26 @@ fn position(hash: u64) -> u64 {
 pub struct Db {
     table: Table<Entry>,
     deadlines: ExpiryIndex,
-    /// Entries that have a deadline.
-    volatile: usize,
+    volatile: Volatile,
+}
+
+/// Entries that have a deadline: how many, and the sum of their deadlines.
+#[derive(Clone, Copy, Debug, Default)]
+struct Volatile {
+    count: usize,
+    deadlines_ms: u128,
+}
+
+impl Volatile {
+    fn add(&mut self, deadline_ms: u64) {
+        self.count += 1;
+        self.deadlines_ms += u128::from(deadline_ms);
+    }
+
+    fn remove(&mut self, deadline_ms: u64) {
+        self.count -= 1;
+        self.deadlines_ms -= u128::from(deadline_ms);
+    }
 }
 
 /// What a lookup found.
@@ -50,7 +68,7 @@ impl Db {
         Self {
             table: Table::new(seed),
             deadlines: ExpiryIndex::default(),
-            volatile: 0,
+            volatile: Volatile::default(),
         }
     }
 
@@ -75,7 +93,12 @@ impl Db {
 
     /// Entries that have a deadline.
     pub fn volatile(&self) -> usize {
-        self.volatile
+        self.volatile.count
+    }
+
+    /// The sum of all deadlines in ms.
+    pub fn deadlines_ms(&self) -> u128 {
+        self.volatile.deadlines_ms
     }
 
     /// Bytes of the table and the index, without the entries.
@@ -121,7 +144,7 @@ impl Db {
         entry.set_rearm(false);
         if let Some(deadline) = entry.deadline() {
             self.deadlines.insert(position(hash), deadline);
-            self.volatile += 1;
+            self.volatile.add(deadline);
         }
         self.table.insert_new(hash, entry, hint);
     }
@@ -143,7 +166,7 @@ impl Db {
         let slice = deadlines.expire_slice(now_ms, budget, |position, deadline| {
             let due = |entry: &Entry| entry.deadline() == Some(deadline);
             if let Some(slot) = table.find_by(position, due) {
-                *volatile -= 1;
+                volatile.remove(deadline);
                 entries += 1;
                 gone(slot.remove(), deadline);
                 return Verdict::Expired;
@@ -201,7 +224,7 @@ impl Db {
 pub struct Found<'a> {
     slot: Occupied<'a, Entry>,
     deadlines: &'a mut ExpiryIndex,
-    volatile: &'a mut usize,
+    volatile: &'a mut Volatile,
     hash: u64,
 }
 
@@ -252,16 +275,18 @@ impl<'a> Found<'a> {
 
     /// Tells the index that the deadline went from `old` to `new`, which the entry has already.
     fn file(&mut self, old: Option<u64>, new: Option<u64>) {
+        if let Some(old) = old {
+            self.volatile.remove(old);
+        }
+        if let Some(new) = new {
+            self.volatile.add(new);
+        }
         match (old, new) {
             (None, None) => {}
             (None, Some(new)) => {
-                *self.volatile += 1;
                 self.deadlines.insert(position(self.hash), new);
             }
-            (Some(_), None) => {
-                *self.volatile -= 1;
-                self.deadlines.note_stale();
-            }
+            (Some(_), None) => self.deadlines.note_stale(),
             (Some(old), Some(new)) if new == old => {}
             // The old item stays and will file the entry again when it fires: no cost for keys refreshed often.
             (Some(old), Some(new)) if new > old => self.slot.update(|entry| entry.set_rearm(true)),
@@ -275,8 +300,8 @@ impl<'a> Found<'a> {
 
     /// Takes the entry out.
     pub fn remove(self) -> Entry {
-        if self.entry().deadline().is_some() {
-            *self.volatile -= 1;
+        if let Some(deadline) = self.entry().deadline() {
+            self.volatile.remove(deadline);
             self.deadlines.note_stale();
         }
         self.slot.remove()

@@ -13,25 +13,27 @@
 //!
 //! A span is opened (its items moved one level down) ahead of its time if the caller has time to spare, else when it
 //! comes. Where an item lies is a matter of speed only: the next thing to do is always found by comparing the first spans
-//! of all levels. So the clock may jump either way, and items may be late, but never lost, early, or out of order
-//! by more than what was inserted after its time.
-//!
-//! The times up to which spans are opened are the horizons: now for firing, a second ahead for seconds, a window ahead
-//! for windows.
+//! of all levels. So the clock may jump either way: nothing is lost, nothing fires early, and what fires is the earliest
+//! that has been filed.
 //!
 //! Every call works in slices that the caller bounds; no insertion moves more than 4 KiB. The index reads no clock and does
 //! not know what a key is. What it must never do: hold an item back beyond its deadline when offered a budget.
 
 mod bucket;
 mod level;
-
-use std::cmp::Reverse;
+mod ring;
 
 use self::level::Level;
 
 /// Span lengths of the levels as powers of two, in ms, finest first.
 const SHIFTS: [u32; 3] = [0, 10, 16];
 const FINEST: usize = 0;
+/// The span that is being sifted counts as one more source of items.
+const SIFTING: usize = SHIFTS.len();
+
+/// Spans of each level that come next are found without a search: two seconds of milliseconds and two windows of
+/// seconds, which is what may be open, and 18 hours of windows.
+const RINGS: [usize; 3] = [2048, 128, 1024];
 
 /// How long before its time a span of each level is opened if there is leisure, in ms: one span.
 const AHEAD_MS: [u64; 3] = [0, 1 << 10, 1 << 16];
@@ -79,7 +81,7 @@ pub struct ExpiryIndex {
 impl Default for ExpiryIndex {
     fn default() -> ExpiryIndex {
         ExpiryIndex {
-            levels: SHIFTS.map(Level::new),
+            levels: [FINEST, 1, 2].map(|level| Level::new(SHIFTS[level], RINGS[level])),
             sifting: None,
             cursor: (FINEST, 0),
             horizons: [0; 3],
@@ -117,25 +119,30 @@ impl ExpiryIndex {
         mut fire: impl FnMut(u64, u64) -> Verdict,
     ) -> SliceResult {
         self.horizons = AHEAD_MS.map(|ahead_ms| now_ms.saturating_add(ahead_ms));
+        self.levels
+            .iter_mut()
+            .for_each(|level| level.turn_to(now_ms));
         let mut processed = 0;
         while processed < budget
-            && let Some(source) = self.next_source()
+            && let Some((source, start_ms)) = self.next_span()
         {
-            let Some((deadline_ms, item)) = self.take(source) else {
-                break;
-            };
-            processed += 1;
-            if source == FINEST {
-                self.fire(deadline_ms, item, &mut fire);
-            } else {
-                self.place(deadline_ms, item);
+            // Nothing comes before this span any more, unless a key is put off to a time that is past.
+            while processed < budget
+                && let Some((deadline_ms, item)) = self.take(source, start_ms)
+            {
+                processed += 1;
+                if source == FINEST {
+                    self.fire(deadline_ms, item, &mut fire);
+                } else {
+                    self.place(deadline_ms, item);
+                }
             }
         }
         let more_due = self.next_due().is_some_and(|due_ms| due_ms <= now_ms);
         SliceResult {
             processed,
             more_due,
-            more_ahead: !more_due && self.next_source().is_some(),
+            more_ahead: !more_due && self.next_span().is_some(),
         }
     }
 
@@ -153,29 +160,27 @@ impl ExpiryIndex {
         self.levels.iter().chain(&self.sifting)
     }
 
-    /// Where the earliest span is that is to be opened or fired. Of two that begin together it is the coarser one: an item
-    /// in it may be due before all of the other's.
-    fn next_source(&self) -> Option<usize> {
+    /// The earliest span that is to be opened or fired: its source, and when it begins. Of two that begin together either
+    /// may come first, since only a span of 1 ms fires, and no item is earlier than its span.
+    fn next_span(&self) -> Option<(usize, u64)> {
         let horizons = self.horizons.into_iter().chain([self.horizons[FINEST]]);
         let starts = self
             .sources()
             .map(Level::first_start)
             .zip(horizons)
             .enumerate();
-        let ready = starts.filter_map(|(source, (start, horizon))| {
-            Some((start.filter(|&start| start <= horizon)?, source))
-        });
-        ready
-            .min_by_key(|&(start, source)| (start, Reverse(source)))
-            .map(|(_, source)| source)
+        starts
+            .filter_map(|(source, (start, horizon))| {
+                Some((source, start.filter(|&start| start <= horizon)?))
+            })
+            .min_by_key(|&(_, start)| start)
     }
 
-    fn take(&mut self, source: usize) -> Option<(u64, u64)> {
-        self.levels
-            .iter_mut()
-            .chain(&mut self.sifting)
-            .nth(source)?
-            .pop_first()
+    fn take(&mut self, source: usize, start_ms: u64) -> Option<(u64, u64)> {
+        match self.levels.get_mut(source) {
+            Some(level) => level.pop(start_ms),
+            None => self.sifting.as_mut()?.pop(start_ms),
+        }
     }
 
     /// The earliest time (ms) at which an item may be due: exact when that is within the current second, else the
@@ -199,7 +204,9 @@ impl ExpiryIndex {
     /// call where this one ended, round and round through all buckets.
     pub fn compact_slice(&mut self, budget: usize, mut keep: impl FnMut(u64, u64) -> bool) {
         for _ in 0..budget {
-            let Some((deadline_ms, item)) = self.sifting.as_mut().and_then(Level::pop_first) else {
+            let start = self.sifting.as_ref().and_then(Level::first_start);
+            let Some((deadline_ms, item)) = start.and_then(|start_ms| self.take(SIFTING, start_ms))
+            else {
                 self.sift_next_span();
                 continue;
             };

@@ -145,6 +145,25 @@ fn a_view_sees_all_of_a_table_that_is_emptied_behind_its_back() {
 }
 
 #[test]
+fn a_view_sees_a_segment_that_a_writer_merges_into_its_own() {
+    // Two segments; one is nearly empty when the view begins, and writers shrink the other until both are merged.
+    let mut table = filled(0..2_500);
+    let is_upper = |number: &u64| hash_of::<64>(&key_of(*number)) >> 63 == 1;
+    let (upper, lower): (Vec<u64>, Vec<u64>) = (0..2_500).partition(is_upper);
+    upper[100..]
+        .iter()
+        .for_each(|&number| assert!(remove(&mut table, number)));
+    let (expected, before) = (contents(&table), table.bytes());
+    let view = table.begin_view(Box::new(Recorder::default()));
+    lower[50..]
+        .iter()
+        .for_each(|&number| assert!(remove(&mut table, number)));
+    assert!(table.bytes() < before / 4, "{before} {}", table.bytes());
+    while table.step_view(view, 1) == Progress::More {}
+    assert_eq!(end(&mut table, view), expected);
+}
+
+#[test]
 fn a_hint_is_not_a_write() {
     let mut table = filled(0..100);
     let view = table.begin_view(Box::new(Recorder::default()));

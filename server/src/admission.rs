@@ -5,11 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::config::Settings;
 use crate::executor::Executor;
 use crate::os::platform::Socket;
-use crate::server::Server;
 
 pub const TOO_MANY: &str = "-ERR max number of clients reached\r\n";
 
-const PROTECTED: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
+pub const PROTECTED: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
 password is set for the default user. In this mode connections are only accepted from the loopback interface. If \
 you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable \
 protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis \
@@ -35,11 +34,7 @@ pub fn report_attack(exec: &Executor, address: &str) {
     }
 }
 
-/// Why a connection is turned away, as the line that it is told.
-pub fn refusal(server: &Server, socket: &dyn Socket, settings: &Settings) -> Option<&'static str> {
-    if server.clients.len() >= settings.maxclients as usize {
-        return Some(TOO_MANY);
-    }
-    let exposed = settings.protected_mode && settings.requirepass.is_none() && !socket.is_local();
-    exposed.then_some(PROTECTED)
+/// Whether protected mode keeps a connection out: it comes from another host, and nobody needs a password.
+pub fn is_exposed(socket: &dyn Socket, settings: &Settings) -> bool {
+    settings.protected_mode && settings.requirepass.is_none() && !socket.is_local()
 }

@@ -59,6 +59,7 @@ impl<'a> Args<'a> {
     }
 
     /// Bytes of the request with the protocol's framing.
+    #[inline]
     pub fn request_len(self) -> usize {
         self.bytes.len()
     }

@@ -11,12 +11,13 @@ mod line;
 mod pause;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use eviction::evict;
 pub use filter::{Filter, Purpose};
-pub use line::{RequestSize, line};
+pub use line::{RequestSize, line, memory};
 pub use pause::Pause;
 
 use crate::os::platform::Socket;
@@ -137,6 +138,13 @@ impl ClientRecord {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the other end is on this machine.
+    pub fn is_local(&self) -> bool {
+        let address = self.address.parse::<SocketAddr>();
+        self.has(flag::UNIX_SOCKET)
+            || address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+    }
+
     pub fn has(&self, bit: u32) -> bool {
         self.flags.load(Relaxed) & bit != 0
     }
@@ -166,8 +174,15 @@ impl Registry {
         self.next_id.fetch_add(1, Relaxed) + 1
     }
 
-    pub fn insert(&self, record: Arc<ClientRecord>) {
-        self.lock().insert(record.id, record);
+    /// Lets a client in, unless there are `limit` already.
+    #[must_use = "a client that is not registered must be turned away"]
+    pub fn admit(&self, record: &Arc<ClientRecord>, limit: usize) -> bool {
+        let mut clients = self.lock();
+        let room = clients.len() < limit;
+        if room {
+            clients.insert(record.id, Arc::clone(record));
+        }
+        room
     }
 
     pub fn remove(&self, id: u64) {

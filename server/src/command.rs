@@ -195,6 +195,17 @@ impl Command {
             .map_or(self.name, |(container, _)| container)
     }
 
+    /// The arguments of a call as others may see them.
+    pub fn shown<'a>(&self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> {
+        args.iter().enumerate().map(move |(index, arg)| {
+            if (self.is_secret)(args, index) {
+                b"(redacted)"
+            } else {
+                arg
+            }
+        })
+    }
+
     /// The cells that this call needs.
     pub fn reach(&self, args: Args<'_>) -> Reach {
         match self.route {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::executor::{Executor, SLICE_NS};
 use crate::server::{Access, gate};
 use crate::shards::CellSet;
+use crate::{latency, vitals};
 
 /// Time between two rounds of chores.
 const CRON_NS: u64 = 100_000_000;
@@ -44,19 +45,34 @@ pub fn run(exec: &mut Executor, next_cron_ns: &mut u64) -> bool {
             exec.due[cell] = 0;
         }
         exec.soonest = 0;
+        if exec.home == 0 {
+            watch_memory(exec);
+        }
     }
-    let paused = exec.server.pause.is_on(exec.server, exec.now_ms);
-    if exec.soonest <= exec.now_ms && !paused {
+    let expires = exec.server.expires_actively.load(Relaxed)
+        && !exec.server.pause.is_on(exec.server, exec.now_ms);
+    if exec.soonest <= exec.now_ms && expires {
         expire_due(exec);
     }
     cron
 }
 
+/// Measures, and refuses commands that need memory as long as there is too much in use.
+pub fn watch_memory(exec: &Executor) {
+    let used = vitals::sample(exec.server, exec.now_ns);
+    let limit = exec.settings.maxmemory;
+    if limit != 0 && used > limit {
+        exec.server.raise(gate::OUT_OF_MEMORY);
+    } else {
+        exec.server.lower(gate::OUT_OF_MEMORY);
+    }
+}
+
 /// Visits every cell in which something may be due, until the slice is used up.
 fn expire_due(exec: &mut Executor) {
-    exec.lap();
-    exec.refresh_now();
-    let until_ns = exec.now_ns + SLICE_NS;
+    exec.begin_batch();
+    let began_ns = exec.now_ns;
+    let until_ns = began_ns + SLICE_NS;
     let cells = exec.due.len();
     // Begin at another cell each time, so that none starves when the slice is always used up.
     let first = exec.now_ns as usize % cells;
@@ -71,6 +87,9 @@ fn expire_due(exec: &mut Executor) {
         }
     }
     exec.soonest = exec.due.iter().copied().min().unwrap_or(i64::MAX);
+    let took_ns = exec.now_ns.saturating_sub(began_ns);
+    exec.stats().expire_ns.add(took_ns);
+    latency::observe(exec, latency::EXPIRE_CYCLE, took_ns);
     exec.wake();
 }
 
@@ -86,12 +105,12 @@ fn expire_cell(exec: &mut Executor, access: &mut Access<'_>, cell: usize, until_
                 exec.discard(entry);
             });
             stats.expired_keys.add(slice.entries as u64);
-            exec.lap();
-            exec.refresh_now();
+            exec.begin_batch();
             if !slice.more {
                 break;
             }
             if exec.now_ns >= until_ns {
+                stats.expire_rounds_cut.add(1);
                 return 0;
             }
         }

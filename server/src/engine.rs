@@ -14,10 +14,8 @@ use crate::keyspace::Keyspace;
 use crate::monitor;
 use crate::server::{Access, gate};
 use crate::session::{ReplyMode, Session};
+use crate::slowlog::{self, Cost};
 use crate::task::{Job, Task};
-
-/// A command that takes longer than this makes the next one read the wall clock again.
-const STALE_AFTER_NS: u64 = 500_000;
 
 /// Runs one command. Its cells are held; `job` receives what it leaves to its loop.
 #[inline]
@@ -31,12 +29,18 @@ pub fn execute(
     job: &mut Option<Box<dyn Job>>,
 ) {
     let raised = exec.raised();
+    if raised & gate::MONITOR != 0 {
+        // The time that MONITOR prints is the time that the command sees.
+        exec.refresh_now();
+    }
     if (raised != 0 || !session.authenticated)
         && let Err(fault) = gates::check(exec, raised, session, command, args)
     {
         return refuse(exec, session, output, Some(command), &fault);
     }
+    exec.note(command.id());
     let before = output.mark();
+    let unsent = output.len();
     let mode = session.begin_reply();
     let mut call = Call {
         command,
@@ -61,16 +65,25 @@ pub fn execute(
     let took = exec.lap();
     let stats = exec.stats();
     stats.commands_processed.add(1);
-    stats.command(command.id()).record(took);
-    if took >= STALE_AFTER_NS {
-        exec.refresh_now();
+    stats
+        .command(command.id())
+        .record(took, exec.settings.latency_tracking);
+    let bytes = args.request_len() + output.len().saturating_sub(unsent);
+    if took >= exec.thresholds.slow_ns || bytes as u64 >= exec.thresholds.large_bytes {
+        let cost = Cost {
+            ns: took,
+            request_bytes: args.request_len() as u64,
+            reply_bytes: (bytes - args.request_len()) as u64,
+        };
+        slowlog::observe(exec, command, args, session, cost);
     }
 }
 
 /// Runs a command that waited for its cells in an inbox.
 pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
-    exec.lap();
-    exec.refresh_now();
+    exec.begin_batch();
+    // What the sender saw acknowledged must be in force here, too.
+    exec.catch_up();
     let args = Args::new(&task.bytes, &task.spans, exec.server.router, None);
     let client = &task.session.record;
     if client.is_doomed() || gates::is_paused(exec, &task.session, task.command, args) {

@@ -16,6 +16,7 @@ use crate::os::clock::Clock;
 use crate::os::entropy::Dice;
 use crate::server::{Access, Server, Shard};
 use crate::shards::{CellSet, Executor as Runs};
+use crate::slowlog::Thresholds;
 use crate::stats::LoopStats;
 use crate::task::{Mail, Task};
 
@@ -32,6 +33,8 @@ pub struct Executor {
     pub server: &'static Server,
     pub settings: Arc<Settings>,
     settings_generation: u64,
+    /// Follows from the settings.
+    pub thresholds: Thresholds,
     pub clock: Clock,
     pub dice: Dice,
     /// Monotonic time at the last command boundary.
@@ -42,6 +45,8 @@ pub struct Executor {
     pub due: Box<[i64]>,
     pub soonest: i64,
     drain_until_ns: u64,
+    /// Commands that this loop has begun.
+    begun: u64,
     /// Loops (never more than cells) that have mail and were asleep.
     asleep: CellSet,
     /// A buffer that replies are gathered in, lent from connection to connection.
@@ -51,10 +56,13 @@ pub struct Executor {
 impl Executor {
     pub fn new(home: usize, server: &'static Server, clock: Clock, seed: u64) -> Self {
         let cells = server.router.cells();
+        let settings_generation = server.config.generation();
+        let settings = server.config.settings();
         let mut executor = Self {
             home,
-            settings: server.config.settings(),
-            settings_generation: server.config.generation(),
+            thresholds: Thresholds::of(&settings),
+            settings,
+            settings_generation,
             server,
             clock,
             dice: Dice::new(seed),
@@ -63,6 +71,7 @@ impl Executor {
             due: vec![i64::MAX; cells].into(),
             soonest: i64::MAX,
             drain_until_ns: 0,
+            begun: 0,
             asleep: CellSet::EMPTY,
             buffer: Vec::new(),
         };
@@ -73,6 +82,15 @@ impl Executor {
     #[inline]
     pub fn stats(&self) -> &'static LoopStats {
         &self.server.loops[self.home].stats
+    }
+
+    /// Remembers for a crash report that a command is about to run.
+    #[inline]
+    pub fn note(&mut self, command: usize) {
+        self.begun += 1;
+        self.server.loops[self.home]
+            .recent
+            .note(self.begun, command);
     }
 
     /// Looks at the clock and at what other threads may have changed.
@@ -88,6 +106,7 @@ impl Executor {
         let generation = self.server.config.generation();
         if generation != self.settings_generation {
             self.settings = self.server.config.settings();
+            self.thresholds = Thresholds::of(&self.settings);
             self.settings_generation = generation;
         }
         self.stats().catch_up(&self.server.stats_generation);
@@ -100,6 +119,13 @@ impl Executor {
         let took = now.saturating_sub(self.now_ns);
         self.now_ns = now;
         took
+    }
+
+    /// Reads the clock for commands whose cells have just been taken: whoever held them before has seen no later time.
+    #[inline]
+    pub fn begin_batch(&mut self) {
+        self.lap();
+        self.refresh_now();
     }
 
     /// Makes the last clock reading the time that commands see.
@@ -144,7 +170,7 @@ impl Executor {
 
     /// Hands mail to loop `to`; a sleeping loop is woken by the next [`Executor::wake`].
     pub fn post(&mut self, to: usize, mail: Mail) {
-        if self.server.loops[to].mailbox.post(mail) && to != self.home {
+        if self.server.loops[to].mailbox.post(mail) {
             self.asleep.insert(to);
         }
     }

@@ -70,9 +70,9 @@ impl Fault {
         Self::Text(Cow::Owned(format!("ERR {text}")))
     }
 
-    /// The code that INFO errorstats counts under: the first word.
+    /// The code that INFO errorstats counts under: the first of several words.
     pub fn code(&self) -> &str {
-        self.text().split(' ').next().unwrap_or_default()
+        self.text().split_once(' ').map_or("ERR", |(code, _)| code)
     }
 
     /// `ERR invalid expire time in 'set' command`

@@ -4,10 +4,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 use ostraka_server::config::command_line::{self, Invocation};
-use ostraka_server::config::{self, ConfigStore, Machine};
-use ostraka_server::os::{clock::Clock, entropy, threads};
-use ostraka_server::server::Identity;
-use ostraka_server::start;
+use ostraka_server::config::{self, Machine};
+use ostraka_server::os::threads;
+use ostraka_server::process;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -35,27 +34,8 @@ fn main() -> ExitCode {
         cores: threads::cores().min(128) as u16,
         directory,
     };
-    let startup = match config::load(&source, &machine) {
-        Ok(startup) => startup,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let identity = Identity {
-        run_id: entropy::hex(20),
-        started_ms: Clock::real().unix_ms(),
-        executable: String::new(),
-        config_file: startup.file.clone(),
-    };
-    match start::start(ConfigStore::new(&startup), identity) {
-        Ok(running) => {
-            running.join();
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+    match config::load(&source, &machine) {
+        Ok(startup) => process::run(startup),
+        Err(error) => process::refuse_configuration(&error),
     }
 }

@@ -14,14 +14,18 @@ use ostraka_datatypes::raw::table::{Progress, ViewId, Visitor};
 
 use crate::clients::{Pause, Registry};
 use crate::config::ConfigStore;
+use crate::latency::Spikes;
 use crate::lazy_free::LazyFree;
 use crate::monitor::Monitors;
-use crate::os::platform::Waker;
+use crate::os::platform::{Listener, Waker};
+use crate::recent::Recent;
 use crate::router::Router;
 use crate::shards::mailbox::Mailbox;
 use crate::shards::{self, Cells};
+use crate::slowlog::Logs;
 use crate::stats::LoopStats;
 use crate::task::{Mail, Task};
+use crate::vitals::Vitals;
 
 /// Access to the data of cells that are held.
 pub type Access<'h> = shards::Access<'h, Shard, Box<Task>>;
@@ -93,6 +97,12 @@ impl Shard {
         self.identities.swap(one, other);
     }
 
+    /// Gives all data back; views end without having seen the rest.
+    pub fn clear(&mut self) {
+        self.dbs.iter_mut().for_each(|db| drop(db.take()));
+        self.flushed.clear();
+    }
+
     /// Empties a database in constant time. Returns what was in it, to be freed elsewhere, unless somebody still looks
     /// at it; and how many keys that were.
     pub fn flush(&mut self, index: usize) -> (usize, Option<Db>) {
@@ -154,11 +164,14 @@ pub struct LoopHandle {
     pub mailbox: Mailbox<Mail>,
     pub waker: Box<dyn Waker>,
     pub stats: LoopStats,
+    pub recent: Recent,
 }
 
 /// Facts about this process that never change.
 pub struct Identity {
     pub run_id: String,
+    /// Names the history of the data to replicas.
+    pub replication_id: String,
     pub started_ms: i64,
     pub executable: String,
     pub config_file: Option<std::path::PathBuf>,
@@ -182,6 +195,13 @@ pub struct Server {
     pub lag: crate::stats::Histogram,
     pub unix_ms: AtomicI64,
     pub lazy_free: LazyFree,
+    pub logs: Logs,
+    pub spikes: Spikes,
+    pub vitals: Vitals,
+    /// What the loops listen on, to be kept when some of it changes.
+    listeners: Mutex<Vec<Listener>>,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub expires_actively: AtomicBool,
     errors: Mutex<BTreeMap<String, u64>>,
     stopped: AtomicBool,
 }
@@ -209,6 +229,7 @@ impl Server {
             mailbox: Mailbox::new(),
             waker,
             stats: LoopStats::new(commands.len()),
+            recent: Recent::default(),
         };
         Box::leak(Box::new(Self {
             cells: Cells::new((0..cells).map(|_| Shard::new(databases, seed)), parts.spin),
@@ -224,6 +245,11 @@ impl Server {
             lag: crate::stats::Histogram::default(),
             unix_ms: AtomicI64::new(0),
             lazy_free: LazyFree::default(),
+            logs: Logs::default(),
+            spikes: Spikes::default(),
+            vitals: Vitals::new(loops),
+            listeners: Mutex::default(),
+            expires_actively: AtomicBool::new(true),
             errors: Mutex::default(),
             stopped: AtomicBool::new(false),
             config: parts.config,
@@ -275,6 +301,18 @@ impl Server {
 
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Other handles of what loop 0 listens on.
+    pub fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers what loop 0 listens on.
+    pub fn listen_on(&self, listeners: Vec<Listener>) {
+        *self.listeners() = listeners;
     }
 
     /// Mail for every loop, from a thread that holds no cell.

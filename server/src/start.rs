@@ -9,11 +9,12 @@ use std::thread::JoinHandle;
 
 use crate::config::{ConfigStore, Settings};
 use crate::executor::Executor;
+use crate::listening;
 use crate::net::event_loop::EventLoop;
 use crate::os::clock::Clock;
 use crate::os::platform::{Listener, Platform, Waker};
 use crate::os::reactor::{self, Reactor};
-use crate::os::{entropy, threads};
+use crate::os::{entropy, files, threads};
 use crate::server::{Identity, Parts, Server};
 
 /// Pauses that a thread waits for a busy cell before it leaves its task in the inbox.
@@ -27,12 +28,6 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Binds as configured and starts.
-pub fn start(config: ConfigStore, identity: Identity) -> io::Result<Running> {
-    let listeners = bind(&config.settings())?;
-    launch(config, identity, listeners)
-}
-
 /// Makes `shards` loops, the first of them with `listeners`, and starts a thread for each.
 pub fn launch(
     config: ConfigStore,
@@ -41,6 +36,7 @@ pub fn launch(
 ) -> io::Result<Running> {
     let addresses = listeners.iter().filter_map(Listener::tcp_address).collect();
     let (mut reactors, wakers) = reactors(config.settings().shards as usize)?;
+    let listening = listening::clones(&listeners)?;
     reactors[0].listen(listeners)?;
     let server = Server::new(Parts {
         config,
@@ -54,6 +50,7 @@ pub fn launch(
         wakers,
     });
     server.lazy_free.open();
+    server.listen_on(listening);
     let mut handles = vec![threads::spawn("lazy-free", || server.lazy_free.run())?];
     for (home, reactor) in reactors.into_iter().enumerate() {
         handles.push(threads::spawn(&format!("loop-{home}"), move || {
@@ -69,19 +66,32 @@ pub fn launch(
 }
 
 impl Running {
-    /// Waits until every loop has ended.
+    /// Waits until every loop has ended, and closes the listeners.
     pub fn join(self) {
         for thread in self.threads {
             if thread.join().is_err() {
                 crate::log::warning(format_args!("a loop ended in a panic"));
             }
         }
+        self.server.listen_on(Vec::new());
     }
 
-    /// Ends the server and gives its data back.
+    /// Ends the server and gives its data back: for a process that goes on.
     pub fn stop(self) {
-        self.server.stop();
+        let server = self.server;
+        server.stop();
         self.join();
+        for handle in &server.loops {
+            handle.mailbox.take(&mut Vec::new());
+        }
+        let mut exec = Executor::new(0, server, Clock::real(), 0);
+        // A cell that was lent to a task which will never run is not to be had, and its data stays.
+        if let Some(mut held) = server.cells.try_take(server.cells.all(), &mut exec) {
+            held.access()
+                .iter_mut()
+                .for_each(|(_, shard)| shard.clear());
+            held.release(&mut exec);
+        }
     }
 }
 
@@ -96,24 +106,45 @@ fn reactors(loops: usize) -> io::Result<(Vec<Reactor>, Vec<Box<dyn Waker>>)> {
     Ok((reactors, wakers))
 }
 
-/// Listeners for every `bind` address; one that is marked optional (`-`) may be missing on this machine.
-pub fn bind(settings: &Settings) -> io::Result<Vec<Listener>> {
+/// Listeners for every `bind` address, and for `unixsocket`. An address that is marked optional (`-`) may be missing
+/// on this machine. What could not be bound is logged, and the error says which kind it was.
+pub fn bind(settings: &Settings) -> Result<Vec<Listener>, String> {
+    let port = settings.port;
     let mut listeners = Vec::new();
-    if settings.port != 0 {
-        for address in &settings.bind {
-            match bind_address(address.host(), settings.port, settings.tcp_backlog as i32) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) if address.is_optional() && is_absent(&error) => {}
-                Err(error) => {
-                    let text = format!(
-                        "Could not create server TCP listening socket {}:{}: {error}",
-                        address.host(),
-                        settings.port
-                    );
-                    return Err(io::Error::new(error.kind(), text));
-                }
+    let addresses = settings.bind.iter().filter(|_| port != 0);
+    for address in addresses {
+        match bind_address(address.host(), port, settings.tcp_backlog as i32) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if address.is_optional() && is_absent(&error) => {}
+            Err(error) => {
+                crate::log::warning(format_args!(
+                    "Warning: Could not create server TCP listening socket {}:{port}: {}",
+                    address.text().trim_start_matches('-'),
+                    files::reason(&error)
+                ));
+                return Err(format!("Failed listening on port {port} (TCP), aborting."));
             }
         }
+    }
+    if port != 0 && listeners.is_empty() && !settings.bind.is_empty() {
+        return Err(format!("Failed listening on port {port} (TCP), aborting."));
+    }
+    if let Some(path) = &settings.unixsocket {
+        let bound = reactor::bind_unix(
+            &settings.dir.join(path),
+            settings.unixsocketperm,
+            settings.tcp_backlog as i32,
+        );
+        let failed = |error| {
+            format!(
+                "Failed opening Unix socket: bind: {}",
+                files::reason(&error)
+            )
+        };
+        listeners.push(bound.map_err(failed)?);
+    }
+    if listeners.is_empty() {
+        return Err("Configured to not listen anywhere, exiting.".to_owned());
     }
     Ok(listeners)
 }
@@ -124,7 +155,7 @@ fn bind_address(host: &str, port: u16, backlog: i32) -> io::Result<Listener> {
 }
 
 /// The address or its family does not exist on this machine.
-fn is_absent(error: &io::Error) -> bool {
+pub fn is_absent(error: &io::Error) -> bool {
     let absent = [
         libc::EADDRNOTAVAIL,
         libc::EAFNOSUPPORT,

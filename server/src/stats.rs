@@ -89,6 +89,9 @@ loop_stats! {
     client_output_limit_disconnections,
     client_query_limit_disconnections,
     auth_denied,
+    /// Rounds of active expiry that ended because their time was up, and the nanoseconds spent in all rounds.
+    expire_rounds_cut,
+    expire_ns,
     /// Turns of the event loop, and the nanoseconds spent in them without the wait.
     eventloop_cycles,
     eventloop_ns,
@@ -115,12 +118,14 @@ pub struct CommandStats {
 }
 
 impl CommandStats {
-    /// A finished call that took `nanos`.
+    /// A finished call that took `nanos`; `tracked` in the histogram as well.
     #[inline]
-    pub fn record(&self, nanos: u64) {
+    pub fn record(&self, nanos: u64, tracked: bool) {
         self.calls.add(1);
         self.nanos.add(nanos);
-        self.latency.get_or_init(Box::default).record(nanos);
+        if tracked {
+            self.latency.get_or_init(Box::default).record(nanos);
+        }
     }
 
     pub fn latency(&self) -> Option<&Histogram> {
@@ -308,7 +313,7 @@ mod tests {
     fn a_reset_is_seen_before_the_loop_has_looked() {
         let (stats, generation) = (LoopStats::new(1), AtomicU64::new(0));
         stats.expired_keys.add(3);
-        stats.command(0).record(10);
+        stats.command(0).record(10, true);
         assert_eq!(
             sum([&stats].into_iter(), 1, &generation).expired_keys.get(),
             3
@@ -319,7 +324,7 @@ mod tests {
             0
         );
         stats.catch_up(&generation);
-        stats.command(0).record(10);
+        stats.command(0).record(10, true);
         assert_eq!(
             sum([&stats].into_iter(), 1, &generation)
                 .command(0)

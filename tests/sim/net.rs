@@ -99,6 +99,7 @@ impl Net {
             token: LISTENER_TOKEN,
             readable: true,
             writable: false,
+            closed: false,
         });
         pipe
     }
@@ -158,6 +159,7 @@ impl State {
                 token,
                 readable,
                 writable,
+                closed: self.pipes[pipe].closed_by_client,
             });
         }
     }
@@ -206,7 +208,7 @@ impl Platform for Interface {
         self.net.lock().pipes[descriptor as usize].home = None;
     }
 
-    fn accept(&mut self, _listener: usize) -> io::Result<Box<dyn Socket>> {
+    fn accept(&mut self, _listener: usize, _refusal: &str) -> io::Result<Box<dyn Socket>> {
         let pipe = self
             .net
             .lock()
@@ -283,11 +285,6 @@ impl Socket for ServerEnd {
     }
 
     fn is_local(&self) -> bool {
-        true
-    }
-
-    /// There is no TCP under it, whose options could be set.
-    fn is_unix(&self) -> bool {
         true
     }
 }

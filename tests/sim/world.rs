@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use ostraka_server::config::{ConfigStore, Machine, load};
+use ostraka_server::duties;
 use ostraka_server::executor::Executor;
 use ostraka_server::net::event_loop::EventLoop;
 use ostraka_server::os::clock::{Clock, SimulatedTime};
@@ -54,7 +55,7 @@ impl World {
         time.unix_at_start_ns.store(DAWN_NS, Relaxed);
         time.step_ns.store(dice.below(20_000), Relaxed);
         let net = Net::new(shards);
-        let lines = format!("port 0\nshards {shards}\n");
+        let lines = format!("port 0\nshards {shards}\ntcp-keepalive 0\n");
         let machine = Machine {
             cores: 2,
             directory: b"/tmp".to_vec(),
@@ -65,6 +66,7 @@ impl World {
             config: ConfigStore::new(&startup),
             identity: Identity {
                 run_id: "simulation".into(),
+                replication_id: "1".repeat(40),
                 started_ms: (DAWN_NS / 1_000_000) as i64,
                 executable: String::new(),
                 config_file: None,
@@ -117,10 +119,13 @@ impl World {
             0..4 => self.some_client_acts(),
             4 => self.grab_or_let_go(),
             _ => {
-                if !self.some_loop_turns() && !self.some_client_hurries() {
-                    self.let_go();
-                    self.leap();
+                if self.some_loop_turns() || self.some_client_hurries() {
+                    return;
                 }
+                if self.grip.is_some() {
+                    return self.let_go();
+                }
+                self.leap();
             }
         }
     }
@@ -196,6 +201,9 @@ impl World {
     /// Lets everything that is under way come to an end.
     pub fn settle(&mut self) {
         let until = self.steps + STEPS;
+        // The phantom answers for deadlines that it set, as every executing loop does.
+        self.phantom.begin_turn();
+        duties::run(&mut self.phantom, &mut u64::MAX.clone());
         while self.some_loop_turns() {
             self.steps += 1;
             assert!(self.steps < until, "the loops never rest");

@@ -32,6 +32,7 @@ impl TestServer {
             .unwrap_or_else(|error| panic!("{error}"));
         let identity = Identity {
             run_id: "0123456789012345678901234567890123456789".into(),
+            replication_id: "9876543210987654321098765432109876543210".into(),
             started_ms: 0,
             executable: String::new(),
             config_file: None,

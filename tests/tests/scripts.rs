@@ -31,3 +31,13 @@ fn scan() {
 fn command() {
     check("command");
 }
+
+#[test]
+fn server() {
+    check("server");
+}
+
+#[test]
+fn connection() {
+    check("connection");
+}

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use self::block::Block;
 use crate::blob::{BLOB_MIN, Blob};
-use crate::integer;
+use crate::numbers::parse_i64;
 use crate::raw::table::Element;
 
 /// Longest string that Redis embeds in its object, hence the longest that reports `embstr`.
@@ -114,7 +114,7 @@ pub enum Value<'a> {
 impl<'a> Value<'a> {
     /// What `SET` makes of its argument: an integer if the text is exactly how one is printed, else by length.
     pub fn of(text: &'a [u8]) -> Value<'a> {
-        match integer::parse(text) {
+        match parse_i64(text) {
             Some(number) => Value::Int(number),
             None => Value::text(text),
         }

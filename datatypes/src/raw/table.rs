@@ -22,7 +22,8 @@
 //! | `bucket.rs` | seven tags compared at once |
 //! | `segment.rs` | the block: layout, invariants, lookup |
 //! | `placing.rs` | putting in and taking out: hopscotch hashing, chains |
-//! | `grow.rs` | directory, sizes, split and merge |
+//! | `grow.rs` | directory, split and merge |
+//! | `sizes.rs` | which size a segment gets, and why memory does not swing |
 //! | `access.rs` | what a lookup returns: [`Ref`], [`Occupied`], [`Vacant`] |
 //! | `scan.rs` | SCAN's cursor, iteration, random elements |
 //! | `views.rs` | reading one moment's contents in slices while writers go on |
@@ -41,6 +42,7 @@ mod grow;
 mod placing;
 mod scan;
 mod segment;
+mod sizes;
 mod verify;
 mod views;
 
@@ -158,7 +160,11 @@ impl<E: Element> Table<E> {
 
     /// Finds an element by the top 48 bits of its hash (`position`) and a predicate: the way of an expiry index,
     /// which does not keep keys.
-    pub fn find_by(&mut self, position: u64, is: impl Fn(&E) -> bool) -> Option<Occupied<'_, E>> {
+    pub fn find_by(
+        &mut self,
+        position: u64,
+        mut is: impl FnMut(&E) -> bool,
+    ) -> Option<Occupied<'_, E>> {
         let hash = position << 16;
         let segment = self.segment(hash)?;
         let place = segment.find(hash, |slot| {
@@ -219,16 +225,25 @@ impl<E: Element> Table<E> {
 
     #[inline]
     fn insert_slot(&mut self, hash: u64, slot: Slot) -> (Segment, Place) {
+        let (segment, place) = match self.place(hash, slot) {
+            Some(placed) => placed,
+            None => self.insert_growing(hash, slot),
+        };
         self.len += 1;
-        if let Some(segment) = self.segment(hash) {
-            self.before_write(segment);
-            if segment.below_limit()
-                && let Some(place) = segment.place(hash, slot)
-            {
-                return (segment, place);
-            }
-        }
-        self.insert_growing(hash, slot)
+        (segment, place)
+    }
+
+    /// Puts an element where there is room for it; the segment is shown to the views in any case.
+    #[inline]
+    fn place(&mut self, hash: u64, slot: Slot) -> Option<(Segment, Place)> {
+        let segment = self.segment(hash)?;
+        self.before_write(segment);
+        let place = if segment.below_limit() {
+            segment.place(hash, slot)
+        } else {
+            None
+        }?;
+        Some((segment, place))
     }
 
     /// Takes an element out; the segment has been shown to the views.

@@ -114,9 +114,7 @@ fn option_at(args: Args<'_>, at: usize) -> Result<(&'static str, bool), Fault> {
         .into_iter()
         .find(|option| option.as_bytes() == name)
         .filter(|option| !(negated && matches!(*option, "maxage" | "idle")));
-    option
-        .map(|option| (option, negated))
-        .ok_or(Fault::Syntax)
+    option.map(|option| (option, negated)).ok_or(Fault::Syntax)
 }
 
 fn test_of(
@@ -163,7 +161,12 @@ fn ids(args: Args<'_>, at: usize, purpose: Purpose) -> Result<(Test, usize), Fau
     let mut ids = Vec::new();
     let mut next = at;
     while let Some(id) = id_at(next) {
-        ids.push(u64::try_from(id).ok().filter(|id| *id > 0).ok_or_else(refusal)?);
+        ids.push(
+            u64::try_from(id)
+                .ok()
+                .filter(|id| *id > 0)
+                .ok_or_else(refusal)?,
+        );
         next += 1;
     }
     if ids.is_empty() {
@@ -195,9 +198,7 @@ fn known_flags(letters: String) -> Result<String, Fault> {
 }
 
 fn seconds(args: Args<'_>, at: usize, option: &str) -> Result<i64, Fault> {
-    let fault = Fault::err(format_args!(
-        "{option} is not an integer or out of range"
-    ));
+    let fault = Fault::err(format_args!("{option} is not an integer or out of range"));
     match args.integer_or(at, fault)? {
         seconds if seconds > 0 => Ok(seconds),
         _ => Err(Fault::err(format_args!(

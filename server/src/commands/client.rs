@@ -116,10 +116,10 @@ command! { CLIENT_KILL =
     categories: CONNECTION, group: Group::Connection, since: "2.4.0",
     complexity: "O(N) where N is the number of client connections",
     summary: "Terminates open connections.",
-    syntax: "filter(old-format:ip:port<string>@-2.8.12|new-format([ID client-id<integer>@2.8.12]|\
-        [TYPE client-type(NORMAL|MASTER@3.2.0|PRIMARY@8.0.0|SLAVE|REPLICA@5.0.0|PUBSUB)@2.8.12]|\
-        [USER username<string>]|[ADDR addr:ip:port<string>]|[LADDR laddr:ip:port<string>@6.2.0]|\
-        [SKIPME skipme(YES|NO)]|[MAXAGE maxage<integer>@8.0.0])...)",
+    syntax: "filter(old-format:ip:port<string>@-2.8.12|new-format(ID client-id<integer>@2.8.12|\
+        TYPE client-type(NORMAL|MASTER@3.2.0|PRIMARY@8.0.0|SLAVE|REPLICA@5.0.0|PUBSUB)@2.8.12|\
+        USER username<string>|ADDR addr:ip:port<string>|LADDR laddr:ip:port<string>@6.2.0|\
+        SKIPME skipme(YES|NO)|MAXAGE maxage<integer>@8.0.0)...)",
     history: &[
         ("2.8.12", "Added new filter format."),
         ("2.8.12", "`ID` option."),

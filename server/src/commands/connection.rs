@@ -14,9 +14,7 @@ use crate::command::row::*;
 use crate::session::ReplyMode;
 use crate::version;
 
-pub static ROWS: &[&Command] = &[
-    &ACL, &AUTH, &ECHO, &HELLO, &PING, &QUIT, &RESET, &SELECT,
-];
+pub static ROWS: &[&Command] = &[&ACL, &AUTH, &ECHO, &HELLO, &PING, &QUIT, &RESET, &SELECT];
 
 command! { ACL =
     name: "acl", arity: -2, group: Group::Server, since: "6.0.0",
@@ -161,7 +159,10 @@ fn hello(c: &mut Call<'_>) -> Outcome {
 
 fn speak(c: &mut Call<'_>, protocol: Protocol) {
     c.reply.set_protocol(protocol);
-    c.session.record.protocol.store(number_of(protocol), Relaxed);
+    c.session
+        .record
+        .protocol
+        .store(number_of(protocol), Relaxed);
 }
 
 fn number_of(protocol: Protocol) -> u32 {

@@ -107,6 +107,7 @@ fn swapdb(c: &mut Call<'_>) -> Outcome {
     for cell in c.db.held() {
         c.db.shard(cell).swap(one, other);
     }
+    c.db.shard(0).changes += 1;
     c.reply.ok();
     Ok(())
 }

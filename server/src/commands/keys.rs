@@ -17,7 +17,6 @@ use crate::call::{Call, Outcome};
 use crate::command::row::*;
 use crate::executor::{Executor, SLICE_NS};
 use crate::server::DbId;
-use crate::session::ReplyMode;
 use crate::shards::CellSet;
 use crate::task::Job;
 
@@ -43,10 +42,6 @@ fn keys(c: &mut Call<'_>) -> Outcome {
         if found {
             c.reply.bulk(name);
         }
-        return Ok(());
-    }
-    // A client that does not listen is spared the work, and others are.
-    if c.session.reply_mode != ReplyMode::On {
         return Ok(());
     }
     let (held, now_ms) = (c.db.held(), c.db.now_ms() as u64);

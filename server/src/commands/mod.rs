@@ -1,21 +1,30 @@
 //! The commands, one file per family: each row beside its function.
 
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod conditional;
+pub mod config;
 pub mod connection;
 pub mod counters;
 pub mod deadline;
+pub mod debug;
 pub mod expire;
 pub mod flush;
 pub mod generic;
+pub mod info;
 pub mod keys;
+pub mod latency;
 pub mod lcs;
+pub mod memory;
+pub mod module;
 pub mod monitor;
 pub mod object;
 pub mod relocate;
 pub mod scan;
+pub mod server;
 pub mod set;
+pub mod slowlog;
 pub mod string;
 
 use crate::command::Command;
@@ -23,19 +32,28 @@ use crate::command::Command;
 /// Every row, family by family.
 pub static FAMILIES: &[&[&Command]] = &[
     client::ROWS,
+    cluster::ROWS,
     command::ROWS,
     conditional::ROWS,
+    config::ROWS,
     connection::ROWS,
     counters::ROWS,
+    debug::ROWS,
     expire::ROWS,
     flush::ROWS,
     generic::ROWS,
+    info::ROWS,
     keys::ROWS,
+    latency::ROWS,
     lcs::ROWS,
+    memory::ROWS,
+    module::ROWS,
     monitor::ROWS,
     object::ROWS,
     relocate::ROWS,
     scan::ROWS,
+    server::ROWS,
     set::ROWS,
+    slowlog::ROWS,
     string::ROWS,
 ];

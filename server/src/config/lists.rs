@@ -14,6 +14,11 @@ pub struct BindAddress {
 }
 
 impl BindAddress {
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The start goes on without this address if the host does not have it.
     pub fn is_optional(&self) -> bool {
         self.text.starts_with('-')

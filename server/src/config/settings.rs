@@ -83,7 +83,7 @@ settings! {
         /// every IPv4 address and `::*` for every IPv6 address. An empty list closes the TCP port.
         ///   bind 192.168.1.100 10.0.0.1
         ///   bind 127.0.0.1 -::1
-        bind: Vec<BindAddress> = row("bind", Kind::Bind, "* -::*").effect(Effect::Bind);
+        bind: Vec<BindAddress> = row("bind", Kind::Bind, "127.0.0.1 -::1").effect(Effect::Bind);
         /// TCP port; 0 closes it.
         port: u16 = row("port", integer(0, 65535), "6379").effect(Effect::Port);
         /// Refuse clients from other hosts as long as the default user has no password.

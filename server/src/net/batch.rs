@@ -82,7 +82,7 @@ impl Batch {
             if connection.record.is_doomed() {
                 return (consumed, Served::Aborted);
             }
-            if connection.is_choked() {
+            if connection.is_choked(exec) {
                 return (consumed, Served::Choked);
             }
             let parsed = self.gather(connection, input, consumed, exec);
@@ -210,6 +210,7 @@ impl Batch {
             .iter()
             .fold(CellSet::EMPTY, |set, request| set.union(request.need));
         if let Some(mut held) = server.cells.try_take(whole, exec) {
+            exec.begin_batch();
             let mut stopped = None;
             let mut access = held.access();
             self.prefetch(connection, &mut access);
@@ -220,7 +221,11 @@ impl Batch {
                 }
             }
             held.release(exec);
-            self.note(connection, stopped.as_ref().map(|(last, _)| *last));
+            let end = stopped.as_ref().map(|(last, stop)| match stop {
+                Stop::Paused => last.start,
+                _ => last.end,
+            });
+            self.note(connection, end.unwrap_or(usize::MAX));
             return match stopped {
                 Some((last, stop)) => self.stop(last, stop, connection, input),
                 None => (0, None),
@@ -229,25 +234,25 @@ impl Batch {
         for request in &self.requests {
             let taken = server.cells.try_take(request.need, exec);
             let Some(mut held) = taken else {
-                self.note(connection, Some(request));
+                self.note(connection, request.end);
                 self.leave(request, connection, input, exec);
                 return (request.end, Some(Served::Waits));
             };
+            exec.begin_batch();
             let stopped = self.run(request, connection, input, exec, &mut held.access());
             held.release(exec);
             if let Some(stop) = stopped {
-                self.note(connection, Some(request));
+                self.note(connection, request.end);
                 return self.stop(request, stop, connection, input);
             }
         }
-        self.note(connection, None);
+        self.note(connection, usize::MAX);
         (0, None)
     }
 
-    /// Keeps the client's record up to date: commands up to `last`, or all of the batch.
+    /// Keeps the client's record up to date: what ends at `end` or before has been executed.
     #[inline]
-    fn note(&self, connection: &Connection, last: Option<&Request>) {
-        let end = last.map_or(usize::MAX, |last| last.end);
+    fn note(&self, connection: &Connection, end: usize) {
         let done = self.requests.partition_point(|request| request.end <= end);
         let record = &connection.record;
         let commands = record.commands.load(Relaxed) + done as u64;
@@ -335,7 +340,8 @@ impl Batch {
                 return Some(Stop::Abort);
             }
             let fault = exec.server.commands.refusal(args);
-            engine::refuse(exec, session, &mut connection.output, None, &fault);
+            let row = exec.server.commands.find_any_arity(args);
+            engine::refuse(exec, session, &mut connection.output, row, &fault);
             return None;
         };
         if gates::is_paused(exec, session, command, args) {

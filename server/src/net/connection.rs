@@ -229,9 +229,12 @@ impl Connection {
         !self.output.is_empty()
     }
 
-    /// Whether so much is unsent that nothing more is executed for this client until it listens.
-    pub fn is_choked(&self) -> bool {
-        self.output.len() > CHOKE_AT
+    /// Whether so much is unsent that nothing more is executed for this client until it listens. Where the operator
+    /// set limits, they decide: a client that goes over them is closed, as in Redis, not held back below them.
+    pub fn is_choked(&self, exec: &Executor) -> bool {
+        let unsent = self.output.len();
+        let limit = exec.settings.client_output_buffer_limit.normal;
+        unsent > CHOKE_AT && unsent as u64 > limit.hard_bytes.max(limit.soft_bytes)
     }
 
     /// Writes a reply outside of a command.

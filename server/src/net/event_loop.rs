@@ -90,13 +90,24 @@ impl EventLoop {
     }
 
     /// Turns until the server stops.
-    pub fn run(&mut self) {
+    pub fn run(mut self) {
         loop {
             let timeout = self.rest();
             if !self.turn(timeout) {
-                return;
+                return self.end();
             }
         }
+    }
+
+    /// Sends what the sockets take of the replies that are ready, and closes every connection.
+    pub fn end(mut self) {
+        let open: Vec<usize> = self.connections.iter().map(|(token, _)| token).collect();
+        for &token in &open {
+            // A client that does not listen now is not waited for.
+            let _sent = self.connections[token].flush(&mut self.exec);
+        }
+        self.doomed = open;
+        self.bury();
     }
 
     /// How long this loop may sleep before its next turn. From here on it counts as asleep: others wake it.
@@ -245,42 +256,40 @@ impl EventLoop {
         }
     }
 
-    fn adopt(&mut self, mut socket: Box<dyn Socket>) {
+    /// Makes a connection of a socket that was accepted for this loop.
+    fn adopt(&mut self, socket: Box<dyn Socket>) {
         let server = self.exec.server;
-        self.exec.stats().connections_received.add(1);
-        if let Some(refusal) = admission::refusal(server, &*socket, &self.exec.settings) {
-            self.exec.stats().connections_rejected.add(1);
-            // Told if it listens; the connection is closed either way.
-            let _told = socket.write_vectored(&[io::IoSlice::new(refusal.as_bytes())]);
-            return;
+        if admission::is_exposed(&*socket, &self.exec.settings) {
+            return self.turn_away(socket, admission::PROTECTED);
         }
         let slot = self.connections.vacant_entry();
-        let token = slot.key();
+        let (token, home) = (slot.key(), self.exec.home);
+        let id = server.clients.next_id();
+        let record = ClientRecord::new(id, home, token, &*socket, self.exec.now_ms);
+        let record = Arc::new(record);
+        let limit = self.exec.settings.maxclients as usize;
+        if !server.clients.admit(&record, limit) {
+            return self.turn_away(socket, admission::TOO_MANY);
+        }
         if let Err(error) = self.platform.attach(socket.descriptor(), token) {
             crate::log::warning(format_args!("Registering a client connection: {error}"));
-            return;
+            return server.clients.remove(id);
         }
         if let Err(error) = reactor::set_keepalive(&*socket, self.exec.settings.tcp_keepalive_s) {
             crate::log::warning(format_args!(
                 "Setting the keepalive of a client connection: {error}"
             ));
         }
-        let id = server.clients.next_id();
-        let record = Arc::new(ClientRecord::new(
-            id,
-            self.exec.home,
-            token,
-            &*socket,
-            self.exec.now_ms,
-        ));
-        server.clients.insert(Arc::clone(&record));
+        self.exec.stats().connections_received.add(1);
+        let origin = record.origin();
         let session = Session::new(record, self.exec.settings.requirepass.is_none());
-        let origin = Origin {
-            home: self.exec.home,
-            token,
-            client: id,
-        };
         slot.insert(Connection::new(socket, origin, session));
+    }
+
+    fn turn_away(&self, mut socket: Box<dyn Socket>, refusal: &str) {
+        self.exec.stats().connections_rejected.add(1);
+        // Told if it listens; the connection is closed either way.
+        let _told = socket.write_vectored(&[io::IoSlice::new(refusal.as_bytes())]);
     }
 
     // ---- bytes come and go
@@ -302,7 +311,7 @@ impl EventLoop {
                 return;
             };
             if connection.waiting != Waiting::Nothing
-                || connection.is_choked()
+                || connection.is_choked(&self.exec)
                 || connection.is_closing()
             {
                 connection.readable = true;
@@ -342,6 +351,8 @@ impl EventLoop {
         let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
+        // What was acknowledged before these bytes were sent must be in force for them.
+        self.exec.catch_up();
         let served = if fresh > 0 {
             let (consumed, served) =
                 self.batch

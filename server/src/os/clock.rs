@@ -89,6 +89,15 @@ impl Clock {
         }
     }
 
+    /// What the time is read from, as INFO names it.
+    pub fn name(&self) -> &'static str {
+        match &self.source {
+            Source::Tsc(_) => "X86 TSC",
+            Source::System => "POSIX clock_gettime",
+            Source::Simulated(_) => "simulated",
+        }
+    }
+
     /// Unix time in nanoseconds for a monotonic reading taken since the last `sync`.
     #[inline]
     pub fn unix_ns_at(&self, monotonic_ns: u64) -> i64 {
@@ -195,6 +204,11 @@ fn read_tsc() -> u64 {
 #[cfg(not(target_arch = "x86_64"))]
 fn tsc_is_invariant() -> bool {
     false
+}
+
+/// Unix time in milliseconds, for those who have no clock of their own: the log.
+pub fn unix_ms() -> i64 {
+    system_unix_ns() / 1_000_000
 }
 
 fn system_monotonic_ns() -> u64 {

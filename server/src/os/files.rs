@@ -26,6 +26,11 @@ pub fn directory(path: &Path) -> io::Result<PathBuf> {
     Ok(absolute)
 }
 
+/// Works in another directory from now on.
+pub fn enter(directory: &Path) -> io::Result<()> {
+    std::env::set_current_dir(directory)
+}
+
 /// Names in a directory, sorted bytewise; those that are not UTF-8 are left out.
 pub fn names(directory: &Path) -> io::Result<Vec<String>> {
     let entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;

@@ -6,12 +6,19 @@
     reason = "this is where the calls banned elsewhere belong"
 )]
 
+pub mod allocator;
 pub mod cell;
 pub mod cell_set;
 pub mod clock;
+pub mod crash;
 pub mod entropy;
 pub mod files;
+pub mod log_output;
 pub mod platform;
+pub mod process;
 pub mod reactor;
+pub mod signals;
+pub mod supervise;
 pub(crate) mod sync;
 pub mod threads;
+pub mod usage;

@@ -72,4 +72,12 @@ impl Listener {
             Self::Unix(_) => None,
         }
     }
+
+    /// Another handle of the same listener.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
+            Self::Unix(listener) => Self::Unix(listener.try_clone()?),
+        })
+    }
 }

@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -240,8 +242,36 @@ fn write_pieces(stream: &mut impl Write, pieces: &[IoSlice<'_>]) -> io::Result<u
     }
 }
 
+/// Whether a new listener may have a port that others have.
+#[derive(Clone, Copy)]
+pub enum Sharing<'a> {
+    Never,
+    /// With these of our own, until they are closed.
+    With(&'a [&'a Listener]),
+}
+
 /// A TCP listener on `address`, non-blocking, IPv6 only on IPv6 addresses (as Redis binds).
 pub fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<Listener> {
+    bind_tcp_sharing(address, backlog, Sharing::Never)
+}
+
+/// As [`bind_tcp`]. A port is shared for the moment of binding only: afterwards no other process gets it, either.
+pub fn bind_tcp_sharing(
+    address: SocketAddr,
+    backlog: i32,
+    sharing: Sharing<'_>,
+) -> io::Result<Listener> {
+    let share = |on: bool, socket: &socket2::Socket| -> io::Result<()> {
+        let Sharing::With(rivals) = sharing else {
+            return Ok(());
+        };
+        for rival in rivals {
+            if let Listener::Tcp(rival) = rival {
+                SockRef::from(rival).set_reuse_port(on)?;
+            }
+        }
+        socket.set_reuse_port(on)
+    };
     let socket = socket2::Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -252,9 +282,41 @@ pub fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<Listener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
+    share(true, &socket)?;
+    let listens = socket
+        .bind(&address.into())
+        .and_then(|()| socket.listen(backlog));
+    share(false, &socket)?;
+    listens?;
     Ok(Listener::Tcp(TcpListener::from(socket)))
+}
+
+/// A listener on a Unix socket with the permissions `mode`, or as the umask has it if that is 0. What is left of a
+/// server that crashed is removed, a socket that somebody answers on is not, nor any other file.
+pub fn bind_unix(path: &Path, mode: u32, backlog: i32) -> io::Result<Listener> {
+    let address = socket2::SockAddr::unix(path)?;
+    let is_socket = path
+        .symlink_metadata()
+        .is_ok_and(|found| found.file_type().is_socket());
+    if is_socket && is_deserted(&address)? {
+        super::process::remove(path)?;
+    }
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match mode {
+        0 => socket.bind(&address)?,
+        mode => super::process::with_mode(mode, || socket.bind(&address))?,
+    }
+    socket.listen(backlog)?;
+    Ok(Listener::Unix(UnixListener::from(socket)))
+}
+
+/// Whether nobody listens on a socket that exists.
+fn is_deserted(address: &socket2::SockAddr) -> io::Result<bool> {
+    let probe = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    probe.set_nonblocking(true)?;
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    Ok(probe.connect(address).is_err_and(refused))
 }
 
 /// Sets the keepalive of an accepted connection: first probe after `seconds`, then every third of it.

@@ -4,6 +4,8 @@
 use std::io;
 use std::thread::JoinHandle;
 
+use super::crash::AlternateStack;
+
 /// Cores that this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get())
@@ -19,7 +21,12 @@ pub fn lower_priority() {
     let _refused = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
 }
 
-/// Starts a named thread.
+/// Starts a named thread that can report a crash of its own, stack overflow included.
 pub fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            let _stack = AlternateStack::new();
+            run();
+        })
 }

@@ -226,6 +226,12 @@ impl Segment {
         header.count.get() < header.low.get()
     }
 
+    /// After a vain attempt to grow: the next one is due when there are twice as many.
+    pub(super) fn defer_growth(self) {
+        let header = self.header();
+        header.limit.set(header.count.get().saturating_mul(2));
+    }
+
     /// After a vain attempt to shrink: the next one is due when a quarter more has gone.
     pub(super) fn defer_shrink(self) {
         let header = self.header();
@@ -299,7 +305,7 @@ impl Segment {
 
     /// The place of the element with this position and tag that passes the test `is`.
     #[inline(always)]
-    pub(super) fn find(&self, hash: u64, is: impl Fn(Slot) -> bool) -> Option<Place> {
+    pub(super) fn find(&self, hash: u64, mut is: impl FnMut(Slot) -> bool) -> Option<Place> {
         let (home, bucket) = self.home_bucket(hash);
         let tags = bucket.tags();
         for lane in tags.matching(Tags::tag(hash)) {
@@ -320,7 +326,7 @@ impl Segment {
     }
 
     #[inline(never)]
-    fn find_away(&self, home: usize, tag: u8, is: impl Fn(Slot) -> bool) -> Option<Place> {
+    fn find_away(&self, home: usize, tag: u8, mut is: impl FnMut(Slot) -> bool) -> Option<Place> {
         let tags = self.bucket(home).tags();
         for away in 1..=tags.reach() {
             let index = self.after(home, away);
@@ -344,7 +350,7 @@ impl Segment {
     }
 
     #[cold]
-    fn find_chained(&self, tag: u8, is: impl Fn(Slot) -> bool) -> Option<Place> {
+    fn find_chained(&self, tag: u8, mut is: impl FnMut(Slot) -> bool) -> Option<Place> {
         for block in self.blocks().skip(1) {
             for (index, bucket) in block.buckets().iter().enumerate() {
                 if let Some(lane) = bucket

@@ -1,0 +1,66 @@
+//! `# Memory`: what is used, for what, and what the allocator makes of it.
+
+use super::{Facts, Fixed2, Human, Percent, excess, fields, ratio};
+use crate::config::settings::EvictionPolicy;
+use crate::os::{allocator, usage};
+
+fields! { f =>
+    "used_memory" = f.memory.heap.allocated,
+    "used_memory_human" = Human(f.memory.heap.allocated),
+    "used_memory_rss" = f.memory.rss,
+    "used_memory_rss_human" = Human(f.memory.rss),
+    "used_memory_peak" = f.memory.peak,
+    "used_memory_peak_human" = Human(f.memory.peak),
+    "used_memory_peak_perc" = Percent(ratio(f.memory.heap.allocated, f.memory.peak)),
+    "used_memory_overhead" = f.memory.overhead(),
+    "used_memory_startup" = f.memory.startup,
+    "used_memory_dataset" = f.memory.dataset(),
+    "used_memory_dataset_perc" = Percent(f.memory.dataset_share()),
+    "allocator_allocated" = f.memory.heap.allocated,
+    "allocator_active" = f.memory.heap.active,
+    "allocator_resident" = f.memory.heap.resident,
+    "allocator_muzzy" = f.memory.heap.muzzy,
+    "total_system_memory" = usage::system_memory_bytes(),
+    "total_system_memory_human" = Human(usage::system_memory_bytes()),
+    "used_memory_lua" = 0,
+    "used_memory_vm_eval" = 0,
+    "used_memory_lua_human" = Human(0),
+    "used_memory_scripts_eval" = 0,
+    "number_of_cached_scripts" = 0,
+    "number_of_functions" = 0,
+    "number_of_libraries" = 0,
+    "used_memory_vm_functions" = 0,
+    "used_memory_vm_total" = 0,
+    "used_memory_vm_total_human" = Human(0),
+    "used_memory_functions" = 0,
+    "used_memory_scripts" = 0,
+    "used_memory_scripts_human" = Human(0),
+    "maxmemory" = f.settings.maxmemory,
+    "maxmemory_human" = Human(f.settings.maxmemory),
+    "maxmemory_policy" = policy(f),
+    "allocator_frag_ratio" = Fixed2(ratio(f.memory.heap.active, f.memory.heap.allocated)),
+    "allocator_frag_bytes" = excess(f.memory.heap.active, f.memory.heap.allocated),
+    "allocator_rss_ratio" = Fixed2(ratio(f.memory.heap.resident, f.memory.heap.active)),
+    "allocator_rss_bytes" = excess(f.memory.heap.resident, f.memory.heap.active),
+    "rss_overhead_ratio" = Fixed2(ratio(f.memory.rss, f.memory.heap.resident)),
+    "rss_overhead_bytes" = excess(f.memory.rss, f.memory.heap.resident),
+    "mem_fragmentation_ratio" = Fixed2(ratio(f.memory.rss, f.memory.heap.allocated)),
+    "mem_fragmentation_bytes" = excess(f.memory.rss, f.memory.heap.allocated),
+    "mem_not_counted_for_evict" = 0,
+    "mem_replication_backlog" = 0,
+    "mem_total_replication_buffers" = 0,
+    "mem_replica_full_sync_buffer" = 0,
+    "mem_clients_slaves" = 0,
+    "mem_clients_normal" = f.memory.clients,
+    "mem_cluster_links" = 0,
+    "mem_aof_buffer" = 0,
+    "mem_allocator" = allocator::name(),
+    "mem_overhead_db_hashtable_rehashing" = 0,
+    "active_defrag_running" = 0,
+    "lazyfree_pending_objects" = f.server.lazy_free.pending(),
+    "lazyfreed_objects" = f.stats.lazyfreed_objects.get(),
+}
+
+fn policy(f: &Facts<'_>) -> &'static str {
+    EvictionPolicy::NAMES[f.settings.maxmemory_policy as usize]
+}

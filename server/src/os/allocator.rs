@@ -1,0 +1,70 @@
+//! What the allocator says about itself, and asking it to give memory back.
+//!
+//! The numbers are those of jemalloc. In a process that was linked with another allocator (a test) they count next to
+//! nothing, and purging does nothing; neither is an error.
+#![allow(unsafe_code)]
+
+use tikv_jemalloc_ctl::stats_print::{self, Options};
+use tikv_jemalloc_ctl::{epoch, raw, stats};
+
+/// Bytes, as of one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Snapshot {
+    /// In use by the program.
+    pub allocated: u64,
+    /// In pages of which the program uses something.
+    pub active: u64,
+    /// In pages that are in memory, as far as the allocator knows.
+    pub resident: u64,
+    /// Given back to the kernel lazily.
+    pub muzzy: u64,
+}
+
+/// Reads the counters afresh. Costs some microseconds per thread.
+pub fn snapshot() -> Snapshot {
+    // What cannot be read is 0: the counters are for display.
+    let _epoch = epoch::advance();
+    Snapshot {
+        allocated: stats::allocated::read().unwrap_or(0) as u64,
+        active: stats::active::read().unwrap_or(0) as u64,
+        resident: stats::resident::read().unwrap_or(0) as u64,
+        muzzy: muzzy(),
+    }
+}
+
+fn muzzy() -> u64 {
+    // SAFETY: jemalloc documents this number as a `size_t`; 4096 stands for all arenas together.
+    let pages = unsafe { raw::read::<usize>(b"stats.arenas.4096.pmuzzy\0") };
+    pages.unwrap_or(0) as u64 * super::usage::page_bytes()
+}
+
+/// Gives pages that are not used back to the kernel.
+pub fn purge() {
+    let arenas = tikv_jemalloc_ctl::arenas::narenas::read().unwrap_or(0);
+    for arena in 0..arenas {
+        for kind in ["dirty", "muzzy"] {
+            let decay = format!("arena.{arena}.{kind}_decay_ms\0");
+            // Setting the time after which pages are given back to none gives them back now.
+            // SAFETY: jemalloc documents this number as an `ssize_t`.
+            if let Ok(usual) = unsafe { raw::update::<isize>(decay.as_bytes(), 0) } {
+                // SAFETY: as above.
+                unsafe { raw::write(decay.as_bytes(), usual) }.ok();
+            }
+        }
+    }
+}
+
+/// The allocator's own report, for those who know it.
+pub fn report() -> Vec<u8> {
+    let mut text = Vec::new();
+    // Writing to memory does not fail.
+    stats_print::stats_print(&mut text, Options::default()).ok();
+    text
+}
+
+/// As INFO names it.
+pub fn name() -> String {
+    let version = tikv_jemalloc_ctl::version::read().unwrap_or("unknown");
+    let number = version.split('-').next().unwrap_or_default();
+    format!("jemalloc-{number}")
+}
