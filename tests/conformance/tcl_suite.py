@@ -34,6 +34,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 RESULT = re.compile(r"^\[(ok|err|skip|ignore|exception)\]:? ?(.*)$")
 IN_PROGRESS = re.compile(r"=> \(IN PROGRESS\) (.*)$", re.M)
+# What the suite was waiting for when nothing moved any more, for example a server that never logged that it is ready.
+STUCK = re.compile(r"^sock\S+ => (\(.*)$", re.M)
 WHERE = re.compile(r" in tests/\S+\.tcl$")
 TOOK = re.compile(r" \(\d+ ms\)$")
 MAX_HANGS = 8
@@ -136,7 +138,7 @@ class Runner:
         result.skipped = [name for name in result.skipped if name not in hung]
         result.failed += [f"{name} [hangs]" for name in hung]
         if not result.passed and not result.failed and not result.skipped:
-            result.failed.append("the unit printed no result")
+            result.failed += STUCK.findall(text) or ["the unit printed no result"]
             result.details.append(text[-2000:])
         return result
 
