@@ -17,6 +17,7 @@ lines the suite greps for ("PID: ", "Ready to accept connections"). redis-cli an
 """
 import argparse
 import concurrent.futures
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -148,11 +149,14 @@ class Runner:
         with open(skip_file, "w") as f:
             f.write("\n".join(skipped_names))
         command = ["tclsh", "tests/test_helper.tcl", "--single", unit, "--clients", "1", "--durable",
-                   "--skipfile", skip_file, "--timeout", str(self.hang_s),
-                   "--baseport", str(free_base_port()), "--portcount", "900"]
+                   "--skipfile", skip_file, "--timeout", str(self.hang_s)]
         command += list(itertools.chain.from_iterable(["--only", name] for name in only))
         if denied_tags:
             command += ["--tags", " ".join(f"-{tag}" for tag in denied_tags)]
+        with base_port() as port:
+            return self.output_of(command + ["--baseport", str(port), "--portcount", "900"], root)
+
+    def output_of(self, command, root):
         process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True)
         self.groups.add(process.pid)
@@ -164,18 +168,31 @@ class Runner:
         return ANSI.sub("", output.decode("utf-8", "replace"))
 
 
-def free_base_port():
-    """A random base port below the ephemeral range whose control port (base - 32) nobody uses: runs in
-    several checkouts on one machine stay out of each other's way."""
+@contextlib.contextmanager
+def base_port():
+    """A base port below the ephemeral range that no other run uses, in this checkout or another: whoever listens
+    on the port below the suite's control port (base - 32) has it, until its unit has ended."""
     while True:
         port = random.randrange(11, 31) * 1000 + 100
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with socket.socket() as claim:
             try:
-                s.bind(("127.0.0.1", port - 32))
-                return port
+                claim.bind(("127.0.0.1", port - 33))
+                claim.listen()
             except OSError:
                 continue
+            if is_free(port - 32):
+                yield port
+                return
+
+
+def is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def kill_group(group):
