@@ -38,7 +38,7 @@ IN_PROGRESS = re.compile(r"=> \(IN PROGRESS\) (.*)$", re.M)
 STUCK = re.compile(r"^sock\S+ => (\(.*)$", re.M)
 WHERE = re.compile(r" in tests/\S+\.tcl$")
 TOOK = re.compile(r" \(\d+ ms\)$")
-MAX_HANGS = 8
+MAX_RUNS = 8
 DETAIL_LINES = 400
 
 
@@ -49,6 +49,10 @@ class UnitResult:
     failed: list
     skipped: list
     details: list
+
+    def has_any(self):
+        """Without any result the suite itself did not get going, for example because its port was taken."""
+        return bool(self.passed or self.failed or self.skipped)
 
     def summary(self):
         return f"{self.unit:32} ok {len(self.passed):4}  err {len(self.failed):3}  skip {len(self.skipped):3}"
@@ -128,16 +132,16 @@ class Runner:
 
     def run_unit(self, slot, unit, skipped_names, only, denied_tags):
         hung = []
-        while True:
+        for _ in range(MAX_RUNS):
             text = self.run_once(slot, unit, skipped_names + hung, only, denied_tags)
+            result = parse(unit, text)
             stuck = IN_PROGRESS.findall(text)
-            if not stuck or len(hung) == MAX_HANGS:
+            if not stuck and result.has_any():
                 break
             hung += stuck
-        result = parse(unit, text)
         result.skipped = [name for name in result.skipped if name not in hung]
         result.failed += [f"{name} [hangs]" for name in hung]
-        if not result.passed and not result.failed and not result.skipped:
+        if not result.has_any():
             result.failed += STUCK.findall(text) or ["the unit printed no result"]
             result.details.append(text[-2000:])
         return result
@@ -149,7 +153,7 @@ class Runner:
             f.write("\n".join(skipped_names))
         command = ["tclsh", "tests/test_helper.tcl", "--single", unit, "--clients", "1", "--durable",
                    "--skipfile", skip_file, "--timeout", str(self.hang_s),
-                   "--baseport", str(free_base_port()), "--portcount", "900"]
+                   "--baseport", str(free_base_port(slot, len(self.copies))), "--portcount", "900"]
         command += list(itertools.chain.from_iterable(["--only", name] for name in only))
         if denied_tags:
             command += ["--tags", " ".join(f"-{tag}" for tag in denied_tags)]
@@ -164,11 +168,11 @@ class Runner:
         return ANSI.sub("", output.decode("utf-8", "replace"))
 
 
-def free_base_port():
-    """A random base port below the ephemeral range whose control port (base - 32) nobody uses: runs in
-    several checkouts on one machine stay out of each other's way."""
+def free_base_port(slot, slots):
+    """A random base port below the ephemeral range whose control port (base - 32) nobody uses: slots never share one,
+    and runs in several checkouts on one machine hardly ever do."""
     while True:
-        port = random.randrange(11, 31) * 1000 + 100
+        port = random.randrange(11 + slot, 31, slots) * 1000 + 100
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
