@@ -26,6 +26,20 @@ pub struct Call<'a> {
     pub job: &'a mut Option<Box<dyn Job>>,
 }
 
+impl Call<'_> {
+    /// Argument `index` as the number of a database.
+    pub fn database(&self, index: usize) -> Result<usize, Fault> {
+        let number = i32::try_from(self.args.integer(index)?).map_err(|_| {
+            let text = "value is out of range, value must between -2147483648 and 2147483647";
+            Fault::err(text)
+        })?;
+        usize::try_from(number)
+            .ok()
+            .filter(|database| *database < self.db.exec.settings.databases as usize)
+            .ok_or(Fault::DbOutOfRange)
+    }
+}
+
 /// The arguments of one call, the command's name first. Borrowed from the bytes that were received.
 #[derive(Clone, Copy)]
 pub struct Args<'a> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use crate::config::settings::Supervision;
+use crate::config::settings::{OomScore, Supervision};
 use crate::config::{Caller, ConfigStore, Settings, StartError, Startup};
 use crate::os::clock::Clock;
 use crate::os::supervise::{self, Supervisor};
@@ -202,7 +202,8 @@ fn show_logo(settings: &Settings) {
     let plain_log = settings.logfile.is_none() && !settings.syslog_enabled;
     let (ours, redis) = (version::OSTRAKA, version::REDIS);
     let (port, pid, shards) = (settings.port, std::process::id(), settings.shards);
-    if !settings.always_show_logo && !(plain_log && process::stdout_is_terminal()) {
+    let shown = settings.always_show_logo || plain_log && process::stdout_is_terminal();
+    if !shown {
         log::notice(format_args!("Running mode=standalone, port={port}."));
         return;
     }
@@ -224,8 +225,21 @@ fn show_logo(settings: &Settings) {
     ));
 }
 
-/// Tells what the kernel's settings will do to the server.
+/// Asks the kernel for what the settings say, and tells what its own settings will do to the server.
 fn judge_system(settings: &Settings) {
+    if settings.disable_thp
+        && process::huge_pages_are_on()
+        && let Err(error) = process::disable_huge_pages()
+    {
+        log::warning(format_args!(
+            "WARNING Transparent Huge Pages are on and can't be disabled for this process: {error}"
+        ));
+    }
+    if settings.oom_score_adj != OomScore::No
+        && let Err(error) = set_oom_score(settings)
+    {
+        log::warning(format_args!("{error}"));
+    }
     if let Some(longest) = process::longest_backlog().filter(|n| *n < settings.tcp_backlog) {
         log::warning(format_args!(
             "WARNING: The TCP backlog setting of {} cannot be enforced because /proc/sys/net/core/somaxconn is set to \
@@ -308,6 +322,21 @@ fn write_pidfile(settings: &Settings, supervisor: Option<Supervisor>) -> Option<
     }
 }
 
+/// Tells the kernel how dispensable this process is, as `oom-score-adj` has it.
+pub fn set_oom_score(settings: &Settings) -> Result<(), String> {
+    let [ours, ..] = settings.oom_score_adj_values;
+    let done = match settings.oom_score_adj {
+        OomScore::No => process::restore_oom_score(),
+        OomScore::Yes | OomScore::Relative => process::change_oom_score(|before| before + ours),
+        OomScore::Absolute => process::change_oom_score(|_| ours),
+    };
+    done.map_err(|error| {
+        let reason = files::reason(&error);
+        log::warning(format_args!("Unable to write oom_score_adj: {reason}"));
+        "Failed to apply new oom_score_adj configuration, check server logs.".to_owned()
+    })
+}
+
 /// Shows `proc-title-template` in the process list. `file` is the configuration file.
 pub fn set_title(settings: &Settings, file: Option<&Path>) {
     let path = |path: Option<&Path>| path.map(|p| p.display().to_string()).unwrap_or_default();
@@ -366,6 +395,7 @@ fn describe(out: &mut dyn Write) -> fmt::Result {
     let (ours, redis) = (version::OSTRAKA, version::REDIS);
     writeln!(out, "\n------ SERVER ------")?;
     writeln!(out, "ostraka_version:{ours}\nredis_version:{redis}")?;
+    writeln!(out, "executable:{}", server.identity.executable)?;
     writeln!(
         out,
         "run_id:{}\nshards:{}",

@@ -95,7 +95,10 @@ impl Running {
     }
 }
 
-fn reactors(loops: usize) -> io::Result<(Vec<Reactor>, Vec<Box<dyn Waker>>)> {
+/// An event queue for each loop, and what wakes it, by the loops' numbers.
+type Reactors = (Vec<Reactor>, Vec<Box<dyn Waker>>);
+
+fn reactors(loops: usize) -> io::Result<Reactors> {
     let mut reactors = Vec::with_capacity(loops);
     let mut wakers = Vec::with_capacity(loops);
     for _ in 0..loops {
@@ -118,7 +121,7 @@ pub fn bind(settings: &Settings) -> Result<Vec<Listener>, String> {
             Err(error) if address.is_optional() && is_absent(&error) => {}
             Err(error) => {
                 crate::log::warning(format_args!(
-                    "Warning: Could not create server TCP listening socket {}:{port}: {}",
+                    "Warning: Could not create server TCP listening socket {}:{port}: bind: {}",
                     address.text().trim_start_matches('-'),
                     files::reason(&error)
                 ));

@@ -64,18 +64,22 @@ class Outcome:
     """What happened to every test over all shard counts."""
 
     def __init__(self):
-        self.passed, self.failed = set(), set()
+        self.good = {}  # unit -> the tests that passed in each of its runs
+        self.failed = set()
         self.runs = 0
 
     def add(self, result):
         self.runs += len(result.passed)
-        self.passed |= {(result.unit, test) for test in result.passed}
+        passed = set(result.passed) - set(result.failed)
+        self.good[result.unit] = self.good.get(result.unit, passed) & passed
         self.failed |= {(result.unit, test) for test in result.failed}
 
-    def lost(self, passing, units):
+    def passed(self):
+        return {(unit, test) for unit, tests in self.good.items() for test in tests}
+
+    def lost(self, passing):
         """Tests that must pass and did not, of the units that were run."""
-        good = self.passed - self.failed
-        return sorted(row for row in passing if row[0] in units and row not in good)
+        return sorted(row for row in passing - self.passed() if row[0] in self.good)
 
 
 def run_suite(args, by_shards):
@@ -111,9 +115,8 @@ def main():
         wanted = args.units.split(",")
         by_shards = {n: [u for u in units if u in wanted] for n, units in by_shards.items()}
     outcome = run_suite(args, by_shards)
-    units = {u for us in by_shards.values() for u in us}
     passing = read_passing()
-    lost = outcome.lost(passing, units)
+    lost = outcome.lost(passing)
     for unit, test in lost:
         print(f"no longer passes: {unit}: {test}")
     pending = sorted(outcome.failed - set(lost))
@@ -122,7 +125,7 @@ def main():
     if args.update:
         waived, _ = read_waived()
         kept = {row for row in passing if row[1] not in waived.get(row[0], ())}
-        write_passing(kept | (outcome.passed - outcome.failed))
+        write_passing(kept | outcome.passed())
     failures = len(lost) + (len(pending) if args.strict else 0)
     print(f"{outcome.runs} passed, {failures} failed")
     sys.exit(1 if failures else 0)

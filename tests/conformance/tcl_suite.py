@@ -17,6 +17,7 @@ lines the suite greps for ("PID: ", "Ready to accept connections"). redis-cli an
 """
 import argparse
 import concurrent.futures
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -38,7 +39,7 @@ IN_PROGRESS = re.compile(r"=> \(IN PROGRESS\) (.*)$", re.M)
 STUCK = re.compile(r"^sock\S+ => (\(.*)$", re.M)
 WHERE = re.compile(r" in tests/\S+\.tcl$")
 TOOK = re.compile(r" \(\d+ ms\)$")
-MAX_RUNS = 8
+MAX_HANGS = 8
 DETAIL_LINES = 400
 
 
@@ -49,10 +50,6 @@ class UnitResult:
     failed: list
     skipped: list
     details: list
-
-    def has_any(self):
-        """Without any result the suite itself did not get going, for example because its port was taken."""
-        return bool(self.passed or self.failed or self.skipped)
 
     def summary(self):
         return f"{self.unit:32} ok {len(self.passed):4}  err {len(self.failed):3}  skip {len(self.skipped):3}"
@@ -134,16 +131,16 @@ class Runner:
 
     def run_unit(self, slot, unit, skipped_names, only, denied_tags):
         hung = []
-        for _ in range(MAX_RUNS):
+        while True:
             text = self.run_once(slot, unit, skipped_names + hung, only, denied_tags)
-            result = parse(unit, text)
             stuck = IN_PROGRESS.findall(text)
-            if not stuck and result.has_any():
+            if not stuck or len(hung) == MAX_HANGS:
                 break
             hung += stuck
+        result = parse(unit, text)
         result.skipped = [name for name in result.skipped if name not in hung]
         result.failed += [f"{name} [hangs]" for name in hung]
-        if not result.has_any():
+        if not result.passed and not result.failed and not result.skipped:
             result.failed += STUCK.findall(text) or ["the unit printed no result"]
             result.details.append(text[-2000:])
         return result
@@ -154,11 +151,14 @@ class Runner:
         with open(skip_file, "w") as f:
             f.write("\n".join(skipped_names))
         command = ["tclsh", "tests/test_helper.tcl", "--single", unit, "--clients", "1", "--durable",
-                   "--skipfile", skip_file, "--timeout", str(self.hang_s),
-                   "--baseport", str(free_base_port(slot, len(self.copies))), "--portcount", "900"]
+                   "--skipfile", skip_file, "--timeout", str(self.hang_s)]
         command += list(itertools.chain.from_iterable(["--only", name] for name in only))
         if denied_tags:
             command += ["--tags", " ".join(f"-{tag}" for tag in denied_tags)]
+        with base_port() as port:
+            return self.output_of(command + ["--baseport", str(port), "--portcount", "900"], root)
+
+    def output_of(self, command, root):
         process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                    start_new_session=True)
         self.groups.add(process.pid)
@@ -170,18 +170,31 @@ class Runner:
         return ANSI.sub("", output.decode("utf-8", "replace"))
 
 
-def free_base_port(slot, slots):
-    """A random base port below the ephemeral range whose control port (base - 32) nobody uses: slots never share one,
-    and runs in several checkouts on one machine hardly ever do."""
+@contextlib.contextmanager
+def base_port():
+    """A base port below the ephemeral range that no other run uses, in this checkout or another: whoever listens
+    on the port below the suite's control port (base - 32) has it, until its unit has ended."""
     while True:
-        port = random.randrange(11 + slot, 31, slots) * 1000 + 100
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port = random.randrange(11, 31) * 1000 + 100
+        with socket.socket() as claim:
             try:
-                s.bind(("127.0.0.1", port - 32))
-                return port
+                claim.bind(("127.0.0.1", port - 33))
+                claim.listen()
             except OSError:
                 continue
+            if is_free(port - 32):
+                yield port
+                return
+
+
+def is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def kill_group(group):

@@ -14,87 +14,76 @@ impl Model {
     pub fn execute(&mut self, args: &[String], now_ms: i64) -> Vec<String> {
         self.keys
             .retain(|_, (_, deadline)| deadline.is_none_or(|deadline| deadline > now_ms));
-        let arg = |i: usize| args[i].as_str();
-        match args[0].as_str() {
-            "GET" => vec![self.bulk(arg(1))],
-            "SET" if args.len() == 5 => {
-                let deadline = now_ms + arg(4).parse::<i64>().expect("a number of ms");
-                self.keys
-                    .insert(arg(1).into(), (arg(2).into(), Some(deadline)));
+        let words: Vec<&str> = args.iter().map(String::as_str).collect();
+        match words[..] {
+            ["PING"] => vec!["+PONG".into()],
+            ["GET", key] => vec![self.bulk(key)],
+            ["MGET", ref keys @ ..] => list(keys.iter().map(|key| self.bulk(key)).collect()),
+            ["EXISTS", ref keys @ ..] => number(
+                keys.iter()
+                    .filter(|key| self.keys.contains_key(**key))
+                    .count(),
+            ),
+            ["DBSIZE"] => number(self.keys.len()),
+            ["KEYS", "*"] => list(self.keys.keys().map(|key| format!("\"{key}\"")).collect()),
+            _ => self.change(&words, now_ms),
+        }
+    }
+
+    fn change(&mut self, words: &[&str], now_ms: i64) -> Vec<String> {
+        match *words {
+            ["SET", key, value] => self.set(key, value, None),
+            ["SET", key, value, "PX", ttl] => {
+                let ttl: i64 = ttl.parse().expect("a number of ms");
+                self.set(key, value, Some(now_ms + ttl))
+            }
+            ["MSET", ref pairs @ ..] => {
+                pairs
+                    .chunks(2)
+                    .for_each(|pair| drop(self.set(pair[0], pair[1], None)));
                 ok()
             }
-            "SET" => {
-                self.keys.insert(arg(1).into(), (arg(2).into(), None));
-                ok()
+            ["APPEND", key, tail] => {
+                let (value, _) = self.keys.entry(key.into()).or_default();
+                value.push_str(tail);
+                number(value.len())
             }
-            "MSET" => {
-                for pair in args[1..].chunks(2) {
-                    self.keys.insert(pair[0].clone(), (pair[1].clone(), None));
-                }
-                ok()
-            }
-            "MGET" => {
-                let header = format!("*{}", args.len() - 1);
-                std::iter::once(header)
-                    .chain(args[1..].iter().map(|key| self.bulk(key)))
-                    .collect()
-            }
-            "APPEND" => {
-                let (value, _) = self.keys.entry(arg(1).into()).or_default();
-                value.push_str(arg(2));
-                vec![format!(":{}", value.len())]
-            }
-            "GETDEL" => {
-                let reply = self.bulk(arg(1));
-                self.keys.remove(arg(1));
+            ["GETDEL", key] => {
+                let reply = self.bulk(key);
+                self.keys.remove(key);
                 vec![reply]
             }
-            "DEL" => {
-                let gone = args[1..]
-                    .iter()
-                    .filter(|key| self.keys.remove(*key).is_some())
-                    .count();
-                vec![format!(":{gone}")]
-            }
-            "EXISTS" => {
-                let there = args[1..]
-                    .iter()
-                    .filter(|key| self.keys.contains_key(*key))
-                    .count();
-                vec![format!(":{there}")]
-            }
-            "RENAME" => match self.keys.remove(arg(1)) {
+            ["DEL", ref keys @ ..] => number(
+                keys.iter()
+                    .filter(|key| self.keys.remove(**key).is_some())
+                    .count(),
+            ),
+            ["RENAME", from, to] => match self.keys.remove(from) {
                 Some(value) => {
-                    self.keys.insert(arg(2).into(), value);
+                    self.keys.insert(to.into(), value);
                     ok()
                 }
                 None => vec!["-ERR no such key".into()],
             },
-            "COPY" => match self.keys.get(arg(1)).cloned() {
-                Some(value) if arg(1) != arg(2) => {
-                    self.keys.insert(arg(2).into(), value);
-                    vec![":1".into()]
-                }
-                Some(_) => vec!["-ERR source and destination objects are the same".into()],
-                None if arg(1) == arg(2) => {
-                    vec!["-ERR source and destination objects are the same".into()]
-                }
-                None => vec![":0".into()],
-            },
-            "DBSIZE" => vec![format!(":{}", self.keys.len())],
-            "KEYS" => {
-                let header = format!("*{}", self.keys.len());
-                std::iter::once(header)
-                    .chain(self.keys.keys().map(|key| format!("\"{key}\"")))
-                    .collect()
+            ["COPY", from, to, "REPLACE"] if from == to => {
+                vec!["-ERR source and destination objects are the same".into()]
             }
-            "FLUSHALL" => {
+            ["COPY", from, to, "REPLACE"] => {
+                let value = self.keys.get(from).cloned();
+                let copied = value.map(|value| self.keys.insert(to.into(), value));
+                number(usize::from(copied.is_some()))
+            }
+            ["FLUSHALL"] => {
                 self.keys.clear();
                 ok()
             }
-            "PING" => vec!["+PONG".into()],
-            other => panic!("the model does not know {other}"),
+            _ => panic!("the model does not know {words:?}"),
         }
+    }
+
+    fn set(&mut self, key: &str, value: &str, deadline: Option<i64>) -> Vec<String> {
+        self.keys.insert(key.into(), (value.into(), deadline));
+        ok()
     }
 
     fn bulk(&self, key: &str) -> String {
@@ -110,6 +99,16 @@ impl Model {
             .filter(|(_, deadline)| deadline.is_none_or(|deadline| deadline > now_ms))
             .count()
     }
+}
+
+fn number(n: usize) -> Vec<String> {
+    vec![format!(":{n}")]
+}
+
+fn list(elements: Vec<String>) -> Vec<String> {
+    std::iter::once(format!("*{}", elements.len()))
+        .chain(elements)
+        .collect()
 }
 
 fn ok() -> Vec<String> {

@@ -74,8 +74,8 @@ fn parse(text: &str) -> Vec<Vec<Step>> {
             };
             cases.last_mut().expect("there is always a case").push(step);
             ours_only = false;
-        } else if text.starts_with('#') {
-            ours_only |= text[1..].trim_start().starts_with("!ours");
+        } else if let Some(comment) = text.strip_prefix('#') {
+            ours_only |= comment.trim_start().starts_with("!ours");
         } else if text.is_empty() {
             cases.push(Vec::new());
         } else {

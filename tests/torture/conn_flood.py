@@ -220,10 +220,20 @@ def greeting(c):
     return r == "PONG"
 
 
+def settled_clients(c):
+    """How many are connected, once the server has taken notice of those that left in the phases before."""
+    counts = []
+    while len(counts) < 20 or len(set(counts[-20:])) > 1:
+        counts.append(int(info(c, "clients")["connected_clients"]))
+        time.sleep(0.01)
+    return counts[-1]
+
+
 def max_clients(f):
     c = f.srv.conn(10)
     old = c.ok("CONFIG", "GET", "maxclients")[1]
-    connected = int(info(c, "clients")["connected_clients"])
+    f.ping(count=1)
+    connected = settled_clients(c)
     c.ok("CONFIG", "SET", "maxclients", connected + 10)
     clients = [f.srv.conn(3) for _ in range(50)]
     served = sum(map(greeting, clients))

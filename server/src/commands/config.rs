@@ -10,7 +10,7 @@ use crate::config::row::Effect;
 use crate::config::{Caller, Settings, table};
 use crate::fault::Fault;
 use crate::os::platform::Listener;
-use crate::os::{allocator, files, usage};
+use crate::os::{allocator, crash, files, usage};
 use crate::server::Server;
 use crate::task::Mail;
 use crate::{duties, listening, log, process};
@@ -121,6 +121,8 @@ fn apply(
         Effect::MemoryLimit => warn_of_memory_limit(new),
         Effect::LogLevel => log::set_level(new.loglevel),
         Effect::ProcessTitle => process::set_title(new, server.config.file().map(PathBuf::as_path)),
+        Effect::CrashLog => crash::enable(new.crash_log_enabled),
+        Effect::OomScore => process::set_oom_score(new)?,
         // Looked up whenever it is needed.
         Effect::Password => {}
     }

@@ -254,11 +254,8 @@ command! { SELECT =
 }
 
 fn select(c: &mut Call<'_>) -> Outcome {
-    let index = c.args.integer(1)?;
-    let known = usize::try_from(index)
-        .ok()
-        .filter(|index| *index < c.db.exec.settings.databases as usize);
-    c.session.select(known.ok_or(Fault::DbOutOfRange)?);
+    let database = c.database(1)?;
+    c.session.select(database);
     c.reply.ok();
     Ok(())
 }

@@ -368,7 +368,7 @@ fn object(c: &mut Call<'_>) -> Outcome {
         entry.key().as_ptr(),
         entry.encoding().name(),
         serialized_length(&entry),
-        access::lru_clock(now_ms).wrapping_sub(hint),
+        access::lru_idle_s(hint, now_ms),
     );
     c.reply.simple(line);
     Ok(())

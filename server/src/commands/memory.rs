@@ -7,7 +7,7 @@ use super::command::help;
 use crate::call::{Call, Outcome};
 use crate::command::row::*;
 use crate::fault::Fault;
-use crate::info::{Facts, excess, ratio};
+use crate::info::{Facts, MemoryUse, excess, ratio};
 use crate::os::allocator;
 
 pub static ROWS: &[&Command] = &[&MEMORY];
@@ -118,7 +118,7 @@ fn figures(facts: &Facts<'_>) -> (Figures, Figures) {
         ("lua.caches", Count(0)),
         ("functions.caches", Count(0)),
     ];
-    let after = vec![
+    let mut after = vec![
         ("overhead.db.hashtable.lut", bytes(memory.tables)),
         ("overhead.db.hashtable.rehashing", Count(0)),
         ("overhead.total", bytes(memory.overhead())),
@@ -134,6 +134,15 @@ fn figures(facts: &Facts<'_>) -> (Figures, Figures) {
             "peak.percentage",
             Share(ratio(heap.allocated, memory.peak) * 100.0),
         ),
+    ];
+    after.extend(figures_of_allocator(memory));
+    (before, after)
+}
+
+fn figures_of_allocator(memory: &MemoryUse) -> Figures {
+    let heap = memory.heap;
+    let bytes = |bytes: u64| Count(bytes as i64);
+    vec![
         ("allocator.allocated", bytes(heap.allocated)),
         ("allocator.active", bytes(heap.active)),
         ("allocator.resident", bytes(heap.resident)),
@@ -167,8 +176,7 @@ fn figures(facts: &Facts<'_>) -> (Figures, Figures) {
             "fragmentation.bytes",
             Count(excess(memory.rss, heap.allocated)),
         ),
-    ];
-    (before, after)
+    ]
 }
 
 command! { MEMORY_DOCTOR =

@@ -58,18 +58,6 @@ fn give_name(c: &mut Call<'_>) {
     }
 }
 
-/// Argument `index` as the number of a database.
-fn database(c: &Call<'_>, index: usize) -> Result<usize, Fault> {
-    let number = i32::try_from(c.args.integer(index)?).map_err(|_| {
-        let text = "value is out of range, value must between -2147483648 and 2147483647";
-        Fault::err(text)
-    })?;
-    usize::try_from(number)
-        .ok()
-        .filter(|db| *db < c.db.exec.settings.databases as usize)
-        .ok_or(Fault::DbOutOfRange)
-}
-
 command! { MOVE =
     name: "move", run: move_, arity: 3, flags: WRITE | FAST, keys: &[key(1, RW | ACCESS | UPDATE)],
     categories: KEYSPACE, group: Group::Generic, since: "1.0.0", complexity: "O(1)",
@@ -78,7 +66,7 @@ command! { MOVE =
 
 fn move_(c: &mut Call<'_>) -> Outcome {
     let key = c.args.key(1);
-    let (from, to) = (c.db.db(), database(c, 2)?);
+    let (from, to) = (c.db.db(), c.database(2)?);
     if from == to {
         return Err(Fault::SameObject);
     }
@@ -117,7 +105,7 @@ fn copy(c: &mut Call<'_>) -> Outcome {
             () if c.args.is(at, "REPLACE") => replace = true,
             () if c.args.is(at, "DB") && at + 1 < c.args.len() => {
                 at += 1;
-                to = database(c, at)?;
+                to = c.database(at)?;
             }
             () => return Err(Fault::Syntax),
         }

@@ -31,14 +31,17 @@ fn slowlog_get(c: &mut Call<'_>) -> Outcome {
     let count = match c.args.len() {
         2 => SHOWN,
         3 => count(c)?,
-        _ => {
-            return Err(Fault::err(
-                "unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.",
-            ));
-        }
+        _ => return Err(too_many(c)),
     };
     reply_latest(c, Kind::Slow, count);
     Ok(())
+}
+
+fn too_many(c: &Call<'_>) -> Fault {
+    Fault::err(format_args!(
+        "unknown subcommand or wrong number of arguments for '{}'. Try SLOWLOG HELP.",
+        String::from_utf8_lossy(c.args.at(1))
+    ))
 }
 
 command! { SLOWLOG_LEN =

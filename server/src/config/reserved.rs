@@ -223,11 +223,6 @@ reserved! {
         integer("active-defrag-max-scan-fields", 1, I64, "1000");
         yes_no("jemalloc-bg-thread", "yes");
     }
-    Process {
-        choice("oom-score-adj", &["no", "yes", "relative", "absolute"], "no");
-        row("oom-score-adj-values", Kind::OomScores, "0 200 800");
-        yes_no("disable-thp", "yes").immutable();
-    }
     Modules {
         integer("search-_numeric-ranges-parents", 0, I64, "0").hidden();
         integer("search-bg-index-sleep-gap", 0, I64, "100").hidden();

@@ -64,6 +64,10 @@ pub enum Effect {
     /// Evict, or say that the limit is below what is used.
     MemoryLimit,
     ProcessTitle,
+    /// Report crashes or not.
+    CrashLog,
+    /// Tell the kernel how dispensable this process is.
+    OomScore,
 }
 
 macro_rules! sections {

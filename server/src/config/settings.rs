@@ -19,6 +19,9 @@ choice! {
     /// From chatty to silent; a line is logged if its level is at least this one.
     LogLevel { Debug = "debug", Verbose = "verbose", Notice = "notice", Warning = "warning", Nothing = "nothing", }
 
+    /// How the process says what the kernel shall kill first.
+    OomScore { No = "no", Yes = "yes", Relative = "relative", Absolute = "absolute", }
+
     Supervision { Upstart = "upstart", Systemd = "systemd", Auto = "auto", No = "no", }
 
     SyslogFacility {
@@ -118,7 +121,7 @@ settings! {
         syslog_facility: SyslogFacility =
             row("syslog-facility", Kind::Choice(SyslogFacility::NAMES), "local0").immutable();
         /// Write a report to the log when the server crashes.
-        crash_log_enabled: bool = row("crash-log-enabled", YES_NO, "yes");
+        crash_log_enabled: bool = row("crash-log-enabled", YES_NO, "yes").effect(Effect::CrashLog);
         /// Test the memory while writing a crash report.
         crash_memcheck_enabled: bool = row("crash-memcheck-enabled", YES_NO, "yes");
         /// Number of databases; SELECT takes 0 to one less.
@@ -265,6 +268,17 @@ settings! {
             .protected()
             .deny_loading()
             .effect(Effect::Directory);
+    }
+    Process {
+        /// Tell the kernel whom to kill when memory runs out: no; relative (or yes) adds the score to that of the
+        /// process that started the server, absolute takes it as it is.
+        oom_score_adj: OomScore =
+            row("oom-score-adj", Kind::Choice(OomScore::NAMES), "no").effect(Effect::OomScore);
+        /// Scores of a primary, a replica and a background child.
+        oom_score_adj_values: [i32; 3] =
+            row("oom-score-adj-values", Kind::OomScores, "0 200 800").effect(Effect::OomScore);
+        /// Ask the kernel for no huge pages: they make a fork slow and memory grow.
+        disable_thp: bool = row("disable-thp", YES_NO, "yes").immutable();
     }
 }
 

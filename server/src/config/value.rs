@@ -273,6 +273,7 @@ field! {
     OutputLimits: Value::OutputLimits(limits) => *limits;
     Vec<f64>: Value::Percentiles(percentiles) => percentiles.0.clone();
     ShutdownOptions: Value::Shutdown(options) => *options;
+    [i32; 3]: Value::OomScores(scores) => *scores;
 }
 
 /// An enum with the names that a directive knows its variants by.

@@ -256,9 +256,11 @@ impl EventLoop {
         }
     }
 
-    /// Makes a connection of a socket that was accepted for this loop.
+    /// Makes a connection of a socket that was accepted for this loop, by the settings of this moment: whoever comes
+    /// after the reply to a CONFIG SET of `requirepass` or `maxclients` is judged by it, whichever loop is its home.
     fn adopt(&mut self, socket: Box<dyn Socket>) {
         let server = self.exec.server;
+        self.exec.catch_up();
         if admission::is_exposed(&*socket, &self.exec.settings) {
             return self.turn_away(socket, admission::PROTECTED);
         }

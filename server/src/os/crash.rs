@@ -144,18 +144,14 @@ fn report_signal(
         out,
         "Redis {name} crashed by signal: {signal}, si_code: {code}"
     )?;
-    if signal == libc::SIGSEGV || signal == libc::SIGBUS {
-        // SAFETY: for these signals the kernel fills the address in, if they are not somebody's `kill`.
+    if code > 0 && matches!(signal, libc::SIGSEGV | libc::SIGBUS) {
+        // SAFETY: the kernel fills the address in for these signals, unless a process sent them.
         writeln!(out, "Accessing address: {:p}", unsafe { info.si_addr() })?;
     }
     if code <= 0 {
-        // SAFETY: a signal sent by a process carries the sender's number.
-        writeln!(
-            out,
-            "Killed by PID: {}, UID: {}",
-            unsafe { info.si_pid() },
-            unsafe { info.si_uid() }
-        )?;
+        // SAFETY: a signal sent by a process carries the sender's numbers.
+        let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
+        writeln!(out, "Killed by PID: {pid}, UID: {uid}")?;
     }
     if let Some(at) = instruction(context) {
         writeln!(out, "Crashed running the instruction at: {at:#x}")?;

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Goes on in the background: a child in a session of its own, its standard streams at /dev/null. The calling process
 /// ends. Must be called before any thread starts: a child has only the thread that forked.
@@ -106,12 +106,37 @@ pub fn longest_backlog() -> Option<u32> {
     read("/proc/sys/net/core/somaxconn").trim().parse().ok()
 }
 
-/// How likely the kernel kills this process when memory runs out, -1000 to 1000.
-pub fn oom_score() -> i32 {
-    read("/proc/self/oom_score_adj").trim().parse().unwrap_or(0)
+/// What the kernel knew about how likely it is to kill this process when memory runs out, -1000 to 1000, before it
+/// was changed here.
+static OOM_SCORE_BEFORE: Mutex<Option<i32>> = Mutex::new(None);
+
+/// Changes that score to what `score` makes of the one before.
+pub fn change_oom_score(score: impl FnOnce(i32) -> i32) -> io::Result<()> {
+    let mut before = oom_score_before();
+    let base =
+        before.unwrap_or_else(|| read("/proc/self/oom_score_adj").trim().parse().unwrap_or(0));
+    write_oom_score(score(base).clamp(-1000, 1000))?;
+    *before = Some(base);
+    Ok(())
 }
 
-pub fn set_oom_score(score: i32) -> io::Result<()> {
+/// Takes the change back, if there was one.
+pub fn restore_oom_score() -> io::Result<()> {
+    let mut before = oom_score_before();
+    if let Some(base) = *before {
+        write_oom_score(base)?;
+    }
+    *before = None;
+    Ok(())
+}
+
+fn oom_score_before() -> MutexGuard<'static, Option<i32>> {
+    OOM_SCORE_BEFORE
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write_oom_score(score: i32) -> io::Result<()> {
     fs::write("/proc/self/oom_score_adj", score.to_string())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  line 0: header            line 1      line 2           line n
-//! ┌─────────────────────────┬───────────┬───────────┬─ ─ ┬─────────────┐   sizes: RUNGS below; a block that is a
+//! ┌─────────────────────────┬───────────┬───────────┬─ ─ ┬─────────────┐   sizes: sizes.rs; a block that is a
 //! │ stamp chain count limit │ bucket 0  │ bucket 1  │    │ bucket n-1  │   multiple of 4 KiB is page-aligned, any
 //! │ low chained             │           │           │    │             │   other is aligned to 64 bytes
 //! └─────────────────────────┴───────────┴───────────┴─ ─ ┴─────────────┘
