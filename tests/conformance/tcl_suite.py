@@ -69,7 +69,9 @@ class Suite:
     def _wrap_binaries(self, server, extra_args):
         src = os.path.join(self.root, "src")
         os.mkdir(src)
-        wrappers = {"redis-server": f'exec "{server}" "$@" {extra_args}'}
+        # A start without a config file is a test of the command line itself: it gets no extra arguments.
+        plain = f'exec "{server}" "$@"'
+        wrappers = {"redis-server": f'case "${{1-}}" in --*|"") {plain};; esac\n{plain} {extra_args}'}
         for tool in ("redis-cli", "redis-benchmark"):
             wrappers[tool] = f'exec "{shutil.which(tool)}" "$@"'
         for name, command in wrappers.items():
