@@ -13,11 +13,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use ostraka_datatypes::glob::{self, Pattern};
+
 use super::command_line::Source;
 use super::row::Machine;
 use super::settings::Settings;
 use super::value::{Field, Reason, Value};
-use super::{pattern, quote, table};
+use super::{quote, table};
 use crate::os::files;
 use crate::version;
 
@@ -320,7 +322,7 @@ fn expand(path: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for component in path.components() {
         found = match component {
-            Component::Normal(name) if pattern::is_pattern(name.as_bytes()) => found
+            Component::Normal(name) if Pattern::new(name.as_bytes()).exact().is_none() => found
                 .iter()
                 .flat_map(|directory| matching(directory, name.as_bytes()))
                 .collect(),
@@ -331,11 +333,11 @@ fn expand(path: &Path) -> Vec<PathBuf> {
 }
 
 /// Paths in a directory whose name fits; a leading dot has to be asked for. A directory that cannot be read has none.
-fn matching(directory: &Path, glob: &[u8]) -> Vec<PathBuf> {
+fn matching(directory: &Path, pattern: &[u8]) -> Vec<PathBuf> {
     let names = files::names(directory).unwrap_or_default();
     let fits = |name: &String| {
-        name.starts_with('.') <= glob.starts_with(b".")
-            && pattern::matches(glob, name.as_bytes(), false)
+        name.starts_with('.') <= pattern.starts_with(b".")
+            && glob::matches(pattern, name.as_bytes())
     };
     names
         .into_iter()

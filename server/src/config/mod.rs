@@ -16,7 +16,6 @@
 pub mod command_line;
 pub mod lists;
 pub mod load;
-pub mod pattern;
 pub mod quote;
 mod reserved;
 mod rewrite;

@@ -8,69 +8,14 @@
 //! A closing quote must be followed by white space or the end. What `quoted` writes, `split` reads back byte for
 //! byte, and it holds no control character, so that no value can start a line of its own.
 
+use ostraka_datatypes::resp::split_args;
+
 /// The words of a line; `None` if a quote is not closed or runs into the next word.
 pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut words = Vec::new();
-    let mut rest = line.trim_ascii_start();
-    while !rest.is_empty() {
-        let (word, after) = next_word(rest)?;
-        words.push(word);
-        rest = after.trim_ascii_start();
-    }
-    Some(words)
-}
-
-/// Reads one word; a quote may open in its middle, and ends it.
-fn next_word(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let mut word = Vec::new();
-    while let Some((byte, after)) = rest.split_first() {
-        match byte {
-            b'"' | b'\'' => return quoted_part(*byte, after, word),
-            byte if byte.is_ascii_whitespace() || *byte == 0 => break,
-            byte => word.push(*byte),
-        }
-        rest = after;
-    }
-    Some((word, rest.strip_prefix(b"\0").unwrap_or(rest)))
-}
-
-fn quoted_part(quote: u8, mut rest: &[u8], mut word: Vec<u8>) -> Option<(Vec<u8>, &[u8])> {
-    loop {
-        let (byte, after) = match (quote, rest) {
-            (b'\'', [b'\\', b'\'', after @ ..]) => (b'\'', after),
-            (b'"', [b'\\', b'x', high, low, after @ ..])
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
-                (hex(*high) << 4 | hex(*low), after)
-            }
-            (b'"', [b'\\', escaped, after @ ..]) => (unescaped(*escaped), after),
-            (_, [byte, after @ ..]) if *byte == quote => {
-                let closed = after.first().is_none_or(u8::is_ascii_whitespace);
-                return closed.then_some((word, after));
-            }
-            (_, [byte, after @ ..]) => (*byte, after),
-            (_, []) => return None,
-        };
-        word.push(byte);
-        rest = after;
-    }
-}
-
-fn hex(digit: u8) -> u8 {
-    char::from(digit)
-        .to_digit(16)
-        .expect("checked to be a digit") as u8
-}
-
-fn unescaped(byte: u8) -> u8 {
-    match byte {
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'b' => 8,
-        b'a' => 7,
-        other => other,
-    }
+    let mut line = line.to_vec();
+    let mut spans = Vec::new();
+    split_args(&mut line, &mut spans).ok()?;
+    Some(spans.iter().map(|span| span.of(&line).to_vec()).collect())
 }
 
 /// The text in double quotes, whatever it holds.

@@ -16,11 +16,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use ostraka_datatypes::glob::{self, Pattern};
+
 use super::load::Startup;
 use super::row::{Change, Effect, Row};
 use super::settings::{Access, Settings};
 use super::value::Reason;
-use super::{pattern, rewrite, table};
+use super::{rewrite, table};
 use crate::os::files;
 
 pub struct ConfigStore {
@@ -176,8 +178,8 @@ impl ConfigStore {
 
 /// A plain name asks for hidden rows as well.
 fn asks_for(asked: &[u8], name: &str, row: &Row) -> bool {
-    if pattern::is_pattern(asked) {
-        !row.hidden && pattern::matches(asked, name.as_bytes(), true)
+    if Pattern::new(asked).exact().is_none() {
+        !row.hidden && glob::matches_nocase(asked, name.as_bytes())
     } else {
         asked.eq_ignore_ascii_case(name.as_bytes())
     }
