@@ -30,6 +30,7 @@ const BUFFER_MAX: usize = 128 * 1024;
 pub struct Executor {
     /// The loop's number.
     pub home: usize,
+    stats: &'static LoopStats,
     pub server: &'static Server,
     pub settings: Arc<Settings>,
     settings_generation: u64,
@@ -60,6 +61,7 @@ impl Executor {
         let settings = server.config.settings();
         let mut executor = Self {
             home,
+            stats: &server.loops[home].stats,
             thresholds: Thresholds::of(&settings),
             settings,
             settings_generation,
@@ -81,7 +83,7 @@ impl Executor {
 
     #[inline]
     pub fn stats(&self) -> &'static LoopStats {
-        &self.server.loops[self.home].stats
+        self.stats
     }
 
     /// Remembers for a crash report that a command is about to run.
