@@ -444,6 +444,7 @@ static struct usage usage_of(const char *pid) {
     snprintf(path, sizeof path, "/proc/%s/task", pid);
     DIR *tasks = opendir(path);
     for (struct dirent *task; tasks && (task = readdir(tasks));) {
+        if (task->d_name[0] == '.') continue;  // `..` would count the main thread a second time
         snprintf(path, sizeof path, "/proc/%s/task/%s/schedstat", pid, task->d_name);
         FILE *f = fopen(path, "r");
         unsigned long long cpu, wait;
