@@ -81,7 +81,7 @@ pub fn execute(
 
 /// Runs a command that waited for its cells in an inbox.
 pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
-    exec.begin_batch();
+    exec.begin_job();
     // What the sender saw acknowledged must be in force here, too.
     exec.catch_up();
     let args = Args::new(&task.bytes, &task.spans, exec.server.router, None);

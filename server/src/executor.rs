@@ -126,6 +126,13 @@ impl Executor {
     /// Reads the clock for commands whose cells have just been taken: whoever held them before has seen no later time.
     #[inline]
     pub fn begin_batch(&mut self) {
+        self.begin_job();
+        self.drain_until_ns = self.now_ns + SLICE_NS;
+    }
+
+    /// The same for another loop's job, which is done within the time of the batch that its cells were taken for.
+    #[inline]
+    pub fn begin_job(&mut self) {
         self.lap();
         self.refresh_now();
     }
