@@ -266,6 +266,17 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// Another entry under the same key, whose deadline it brings. Returns the old one.
+    pub fn exchange(&mut self, mut new: Entry) -> Entry {
+        let (old_deadline, deadline) = (self.entry().deadline(), new.deadline());
+        new.set_rearm(self.entry().rearm() && deadline.is_some());
+        let old = self.slot.replace(new);
+        if old_deadline.is_some() || deadline.is_some() {
+            self.file(old_deadline, deadline);
+        }
+        old
+    }
+
     /// Another deadline, or none.
     pub fn set_deadline(&mut self, deadline: Option<u64>) {
         let old = self.entry().deadline();

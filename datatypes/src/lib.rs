@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod blob;
+pub mod collection;
 pub mod db;
 pub mod expiry;
 pub mod glob;

@@ -11,7 +11,7 @@ use ostraka_datatypes::resp::Output;
 
 use crate::config::Settings;
 use crate::engine;
-use crate::lazy_free::{Garbage, LARGE};
+use crate::lazy_free::{self, Garbage};
 use crate::os::clock::Clock;
 use crate::os::entropy::Dice;
 use crate::server::{Access, Server, Shard};
@@ -172,7 +172,7 @@ impl Executor {
     /// Frees an entry that has been taken out of the keyspace, later if it is large.
     #[inline]
     pub fn discard(&self, entry: Entry) {
-        if entry.large_blob(LARGE).is_some() {
+        if lazy_free::is_worth_it(&entry) {
             self.free_later(1, Box::new(entry));
         }
     }

@@ -60,6 +60,8 @@ faults! {
     NoKeyArguments = "ERR The command has no key arguments";
     InvalidArgumentCount = "ERR Invalid number of arguments specified for command";
     InvalidArguments = "ERR Invalid arguments specified for command";
+    /// Somebody reads, in slices, what the command has to change: it is tried again soon. Never sent.
+    Busy = "TRYAGAIN the value is being read";
     /// SAVE and its kin, as long as there is no persistence.
     NoPersistence = "ERR this server keeps data in memory only: persistence is not available";
 }

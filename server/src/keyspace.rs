@@ -3,14 +3,17 @@
 //! A lookup expires what is due, counts hits and misses, and refreshes the access hint. A change is recorded as
 //! an event with its key, in one place, so that no handler can forget what must follow from it.
 
+use std::sync::Arc;
+
 use ostraka_datatypes::access;
+use ostraka_datatypes::collection::Large;
 use ostraka_datatypes::db::{Db, EntryRef, Found, Lookup};
 use ostraka_datatypes::raw::entry::{Entry, Type, Value};
 
 use crate::config::settings::EvictionPolicy;
 use crate::executor::Executor;
 use crate::fault::Fault;
-use crate::lazy_free::LARGE;
+use crate::lazy_free;
 use crate::router::Key;
 use crate::server::{Access, Shard, gate};
 use crate::session::Session;
@@ -30,6 +33,46 @@ const GROUP: usize = 16;
 /// What a change is called in keyspace events.
 pub type Event = &'static str;
 
+/// What a change of a collection came to.
+pub struct Changed<R> {
+    result: R,
+    event: Option<Event>,
+    count: u64,
+}
+
+impl<R> Changed<R> {
+    /// Nothing has changed.
+    pub fn nothing(result: R) -> Self {
+        Self {
+            result,
+            event: None,
+            count: 0,
+        }
+    }
+
+    /// One change.
+    pub fn one(event: Event, result: R) -> Self {
+        Self::many(event, 1, result)
+    }
+
+    /// As many changes as `count` says, possibly none.
+    pub fn many(event: Event, count: u64, result: R) -> Self {
+        Self {
+            result,
+            event: (count > 0).then_some(event),
+            count,
+        }
+    }
+}
+
+/// What to do about a key that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    Skip,
+    /// Begin with an empty collection, which is kept if something is put into it.
+    Create,
+}
+
 /// One caller's view of the keyspace: the cells that are held, and a database selected.
 pub struct Keyspace<'a> {
     /// The cells of all databases that the command holds.
@@ -39,6 +82,8 @@ pub struct Keyspace<'a> {
     touches: bool,
     /// CLIENT PAUSE: entries whose time is up are not there, but stay until it is over.
     paused: bool,
+    /// The caller cannot be tried again: it has changed something already, or is part of something that has.
+    committed: bool,
 }
 
 impl<'a> Keyspace<'a> {
@@ -50,6 +95,19 @@ impl<'a> Keyspace<'a> {
             exec,
             db: session.db(),
             touches: !session.no_touch,
+            committed: session.atomic,
+        }
+    }
+
+    /// The keyspace as a job sees it that a command with the caller's database has left behind.
+    pub fn of_job(access: Access<'a>, exec: &'a mut Executor, db: usize) -> Self {
+        Self {
+            access,
+            paused: exec.raised() & gate::PAUSE != 0,
+            exec,
+            db,
+            touches: true,
+            committed: true,
         }
     }
 
@@ -118,9 +176,28 @@ impl<'a> Keyspace<'a> {
     /// The entry at `key` if it holds a string.
     #[inline]
     pub fn string(&mut self, key: Key<'_>) -> Result<Option<EntryRef<'_>>, Fault> {
-        match self.read(key) {
-            Some(entry) if entry.kind() != Type::String => Err(Fault::WrongType),
-            entry => Ok(entry),
+        self.read_as(key, Type::String)
+    }
+
+    /// The entry at `key` if it is of type `kind`.
+    #[inline]
+    pub fn read_as(&mut self, key: Key<'_>, kind: Type) -> Result<Option<EntryRef<'_>>, Fault> {
+        of_kind(self.read(key), kind)
+    }
+
+    /// The entry at `key` if it is of type `kind`, neither counted nor touched.
+    pub fn peek_as(&mut self, key: Key<'_>, kind: Type) -> Result<Option<EntryRef<'_>>, Fault> {
+        of_kind(self.peek(key), kind)
+    }
+
+    /// A large collection to be read in slices, with no cell held: it does not change meanwhile. Nobody who waits to
+    /// change it is kept waiting by newcomers.
+    pub fn freeze(&mut self, key: Key<'_>) -> Result<Option<Arc<Large>>, Fault> {
+        let (now_ms, waits) = (self.exec.now_ms, !self.committed);
+        let large = self.peek(key).and_then(|entry| entry.share());
+        match large {
+            Some(large) if waits && large.is_wanted(now_ms) => Err(Fault::Busy),
+            large => Ok(large),
         }
     }
 
@@ -177,12 +254,16 @@ impl<'a> Keyspace<'a> {
                     Ttl::Keep => found.entry().deadline(),
                     Ttl::At(deadline) => Some(deadline),
                 };
-                let old = found.entry().large_blob(LARGE);
-                found.replace(value, deadline);
-                found.set_hint(hint);
-                if let Some(old) = old {
-                    self.exec.free_later(1, Box::new(old));
+                let entry = found.entry();
+                if lazy_free::is_worth_it(entry) {
+                    // Its key is the same, so the new entry can take its place.
+                    let new = Entry::new(key.bytes, value, deadline);
+                    let old = found.exchange(new);
+                    self.exec.discard(old);
+                } else {
+                    found.replace(value, deadline);
                 }
+                found.set_hint(hint);
                 deadline
             }
             lookup => {
@@ -231,6 +312,74 @@ impl<'a> Keyspace<'a> {
         }
     }
 
+    /// Changes the collection of type `kind` at `key`: the one door for all types. `change` gets an entry that it may
+    /// change at will but for key and deadline; a collection that it leaves empty is removed.
+    ///
+    /// A collection that somebody reads in slices makes this [`Fault::Busy`], unless the caller has changed something
+    /// already: then the collection is copied.
+    #[inline]
+    pub fn modify<R>(
+        &mut self,
+        key: Key<'_>,
+        kind: Type,
+        missing: Missing,
+        change: impl FnOnce(&mut Entry) -> Changed<R>,
+    ) -> Result<Option<R>, Fault> {
+        let touch = self.touch();
+        let (now, now_ms, db) = (self.exec.now_ms as u64, self.exec.now_ms, self.db);
+        let db = self.access.data(key.cell).db_mut(db);
+        let (changed, emptied) = match db.find(key.hash, key.bytes, now) {
+            Lookup::Live(mut found) => {
+                if found.entry().kind() != kind {
+                    return Err(Fault::WrongType);
+                }
+                if found.entry().is_shared() {
+                    if !self.committed {
+                        found.entry().want(now_ms);
+                        return Err(Fault::Busy);
+                    }
+                    found.update(Entry::unshare);
+                }
+                touch.apply(&mut found);
+                let changed = found.update(change);
+                let emptied = found.entry().is_empty_collection();
+                if emptied {
+                    let entry = found.remove();
+                    self.exec.discard(entry);
+                }
+                (changed, emptied)
+            }
+            lookup => {
+                if matches!(lookup, Lookup::Expired) {
+                    self.exec.stats().expired_keys.add(1);
+                }
+                if missing == Missing::Skip {
+                    return Ok(None);
+                }
+                let mut entry = Entry::packed(kind, key.bytes, &[], None);
+                let changed = change(&mut entry);
+                if !entry.is_empty_collection() {
+                    db.insert(key.hash, entry, touch.fresh());
+                }
+                (changed, false)
+            }
+        };
+        self.record_change(key, &changed, emptied);
+        Ok(Some(changed.result))
+    }
+
+    /// What follows from a change of a collection.
+    #[inline]
+    fn record_change<R>(&mut self, key: Key<'_>, changed: &Changed<R>, emptied: bool) {
+        self.access.data(key.cell).changes += changed.count;
+        if let Some(event) = changed.event {
+            self.record(event, key);
+        }
+        if emptied {
+            self.record("del", key);
+        }
+    }
+
     /// The string at `key`, to be changed, if there is a key and if it holds a string.
     #[inline]
     pub fn edit_string(&mut self, key: Key<'_>) -> Result<Option<Edit<'_>>, Fault> {
@@ -275,7 +424,9 @@ impl<'a> Keyspace<'a> {
     /// What follows from a change: nothing yet beyond the counter; persistence, WATCH, notifications and tracking
     /// hang on here.
     #[inline]
-    fn record(&mut self, _event: Event, _key: Key<'_>) {}
+    pub fn record(&mut self, _event: Event, _key: Key<'_>) {
+        self.committed = true;
+    }
 
     fn find(&mut self, key: Key<'_>) -> Option<Found<'_>> {
         let (now, paused) = (self.exec.now_ms as u64, self.paused);
@@ -327,6 +478,14 @@ impl<'a> Keyspace<'a> {
     /// One cell's share of everything.
     pub fn shard(&mut self, cell: usize) -> &mut Shard {
         self.access.data(cell)
+    }
+}
+
+#[inline]
+fn of_kind(entry: Option<EntryRef<'_>>, kind: Type) -> Result<Option<EntryRef<'_>>, Fault> {
+    match entry {
+        Some(entry) if entry.kind() != kind => Err(Fault::WrongType),
+        entry => Ok(entry),
     }
 }
 

@@ -10,10 +10,25 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use ostraka_datatypes::raw::entry::{Entry, Held};
+
 use crate::os::threads;
 
 /// Smallest string in bytes that is given to the thread: below, waking it costs more than freeing.
 pub const LARGE: usize = 64 * 1024;
+
+/// Elements of the smallest collection that is given to the thread.
+const MANY: usize = 512;
+
+/// Whether freeing an entry takes longer than waking the thread.
+#[inline]
+pub fn is_worth_it(entry: &Entry) -> bool {
+    match entry.held() {
+        Held::String(_) => entry.large_blob(LARGE).is_some(),
+        Held::Large(body) => body.len() >= MANY,
+        Held::Packed(_) | Held::PackedEx(_) | Held::Ints(_) => false,
+    }
+}
 
 /// Anything that frees itself when dropped.
 pub type Garbage = Box<dyn Any + Send>;

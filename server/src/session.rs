@@ -37,6 +37,8 @@ pub struct Session {
     pub no_touch: bool,
     /// Receives every command of every client (MONITOR).
     pub monitor: bool,
+    /// The commands that run belong together (EXEC): none of them can wait, be tried again, or leave a job.
+    pub atomic: bool,
     /// Close once everything written so far has been sent.
     pub close_after_reply: bool,
 }
@@ -52,6 +54,7 @@ impl Session {
             protocol: Protocol::Resp2,
             no_touch: false,
             monitor: false,
+            atomic: false,
             close_after_reply: false,
         }
     }

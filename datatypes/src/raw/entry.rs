@@ -11,6 +11,7 @@
 //! The encoding is stored, not derived: `APPEND` leaves `raw` however short the result, as clients of Redis expect.
 
 mod block;
+mod collections;
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -18,7 +19,9 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use self::block::Block;
+pub use self::collections::{Held, PackedMut};
 use crate::blob::{BLOB_MIN, Blob};
+use crate::collection::Large;
 use crate::numbers::parse_i64;
 use crate::raw::table::Element;
 
@@ -65,6 +68,13 @@ pub enum Encoding {
     Int,
     Embstr,
     Raw,
+    Listpack,
+    /// A listpack of fields with deadlines.
+    ListpackEx,
+    Intset,
+    Hashtable,
+    Quicklist,
+    Skiplist,
 }
 
 impl Encoding {
@@ -73,11 +83,17 @@ impl Encoding {
             Encoding::Int => "int",
             Encoding::Embstr => "embstr",
             Encoding::Raw => "raw",
+            Encoding::Listpack => "listpack",
+            Encoding::ListpackEx => "listpackex",
+            Encoding::Intset => "intset",
+            Encoding::Hashtable => "hashtable",
+            Encoding::Quicklist => "quicklist",
+            Encoding::Skiplist => "skiplist",
         }
     }
 }
 
-/// What the payload's bytes are; the high half of an entry's tag. Types join with forms of their own.
+/// What the payload's bytes are; the high half of an entry's tag.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Form {
@@ -89,14 +105,35 @@ enum Form {
     Raw,
     /// 8 bytes: the address that `Arc::into_raw` gave for a [`Blob`], one reference of which is the entry's.
     Blob,
+    /// A small collection, in its type's packed block.
+    Packed,
+    /// The same of a hash whose fields have deadlines.
+    PackedEx,
+    /// A small set of integers.
+    Ints,
+    /// 8 bytes: the address that `Arc::into_raw` gave for a [`Large`], one reference of which is the entry's.
+    Large,
 }
 
 impl Form {
-    const ALL: [Form; 4] = [Form::Int, Form::Embstr, Form::Raw, Form::Blob];
+    const ALL: [Form; 8] = [
+        Form::Int,
+        Form::Embstr,
+        Form::Raw,
+        Form::Blob,
+        Form::Packed,
+        Form::PackedEx,
+        Form::Ints,
+        Form::Large,
+    ];
 
     /// The tag of a string in this form.
     fn tag(self) -> u8 {
-        (self as u8) << 4 | Type::String as u8
+        self.tag_of(Type::String)
+    }
+
+    fn tag_of(self, kind: Type) -> u8 {
+        (self as u8) << 4 | kind as u8
     }
 }
 
@@ -184,9 +221,17 @@ impl Entry {
             Form::Int => Encoding::Int,
             Form::Embstr => Encoding::Embstr,
             Form::Raw | Form::Blob => Encoding::Raw,
+            Form::Packed => Encoding::Listpack,
+            Form::PackedEx => Encoding::ListpackEx,
+            Form::Ints => Encoding::Intset,
+            Form::Large => self.borrow_large().body.encoding(),
         }
     }
 
+    /// The value of a string.
+    ///
+    /// # Panics
+    /// If the entry is not a string.
     #[inline]
     pub fn string(&self) -> StringRef<'_> {
         match self.form() {
@@ -194,6 +239,7 @@ impl Entry {
             Form::Embstr | Form::Raw => StringRef::Bytes(self.block.payload()),
             // SAFETY: the entry holds a reference, and lends the bytes no longer than itself is borrowed.
             Form::Blob => StringRef::Bytes(unsafe { &*self.blob_at() }),
+            Form::Packed | Form::PackedEx | Form::Ints | Form::Large => not_a_string(),
         }
     }
 
@@ -253,7 +299,7 @@ impl Entry {
     /// Another value and deadline, as `SET` asks for; in place if both are of a size with the old ones. The re-arm flag
     /// stays as long as there is a deadline.
     pub fn replace(&mut self, value: Value<'_>, deadline_ms: Option<u64>) {
-        let _old = self.take_blob();
+        self.let_go();
         value.lower(|form, payload| {
             if self.deadline().is_some() == deadline_ms.is_some()
                 && self.block.overwrite(form.tag(), payload)
@@ -337,7 +383,8 @@ impl Entry {
         const BLOB_HEAD: usize = 2 * size_of::<usize>() + size_of::<Vec<u8>>();
         let outside = match self.form() {
             Form::Blob => BLOB_HEAD + self.borrow_blob().capacity(),
-            Form::Int | Form::Embstr | Form::Raw => 0,
+            Form::Large => size_of::<Large>() + self.borrow_large().body.memory_usage(),
+            _ => 0,
         };
         self.block.size() + outside
     }
@@ -348,8 +395,12 @@ impl Entry {
         self
     }
 
-    /// A copy of value and deadline under another key; a blob is shared until one of the two is written to.
+    /// A copy of value and deadline under another key; a blob is shared until one of the two is written to, a large
+    /// collection is copied.
     pub fn duplicate(&self, key: &[u8]) -> Entry {
+        if self.form() == Form::Large {
+            return Entry::large(key, Arc::new(self.borrow_large().copy()), self.deadline());
+        }
         let block = self.transplant(key, self.deadline());
         if self.form() == Form::Blob {
             // SAFETY: the address is of an `Arc` that `self` holds; the new block becomes the owner of the added count.
@@ -388,13 +439,21 @@ impl Entry {
         ManuallyDrop::new(unsafe { Arc::from_raw(self.blob_at()) })
     }
 
-    /// Takes the entry's reference away, if it has one, and leaves some string behind.
-    fn take_blob(&mut self) -> Option<Blob> {
-        (self.form() == Form::Blob).then(|| {
-            let blob = ManuallyDrop::into_inner(self.borrow_blob());
-            self.block.set_tag(Form::Raw.tag());
-            blob
-        })
+    /// Drops the entry's reference to what lies outside, if there is one, and leaves some string behind.
+    fn let_go(&mut self) {
+        match self.form() {
+            Form::Blob => {
+                let blob = ManuallyDrop::into_inner(self.borrow_blob());
+                self.block.set_tag(Form::Raw.tag());
+                drop(blob);
+            }
+            Form::Large => {
+                let large = ManuallyDrop::into_inner(self.borrow_large());
+                self.block.set_tag(Form::Raw.tag());
+                drop(large);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -422,15 +481,16 @@ unsafe impl Element for Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        drop(self.take_blob());
+        self.let_go();
     }
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = match self.string() {
-            StringRef::Int(number) => number.to_string(),
-            StringRef::Bytes(bytes) => bytes.escape_ascii().to_string(),
+        let value = match self.held() {
+            Held::String(StringRef::Int(number)) => number.to_string(),
+            Held::String(StringRef::Bytes(bytes)) => bytes.escape_ascii().to_string(),
+            _ => self.kind().name().to_string(),
         };
         write!(
             f,
@@ -440,6 +500,11 @@ impl fmt::Debug for Entry {
             self.deadline()
         )
     }
+}
+
+#[cold]
+fn not_a_string() -> ! {
+    panic!("a collection is asked for its text")
 }
 
 /// Turns a reference into the address that stands for it in a payload.

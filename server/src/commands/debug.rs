@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ostraka_datatypes::numbers::format_i64;
-use ostraka_datatypes::raw::entry::{Entry, StringRef, Value};
+use ostraka_datatypes::raw::entry::{Entry, Held, StringRef, Value};
 use ostraka_datatypes::resp::Protocol;
 use ostraka_datatypes::sha1::sha1;
 use ostraka_datatypes::{access, glob};
@@ -374,21 +374,25 @@ fn object(c: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-/// Bytes of a string in a snapshot, uncompressed.
+/// Bytes of a value in a snapshot, uncompressed; of a large collection more or less.
 fn serialized_length(entry: &Entry) -> usize {
     let length = |len: usize| match len {
         0..64 => 1 + len,
         64..16_384 => 2 + len,
         _ => 5 + len,
     };
-    match entry.string() {
-        StringRef::Int(number) => match number {
+    match entry.held() {
+        Held::String(StringRef::Int(number)) => match number {
             -0x80..=0x7f => 2,
             -0x8000..=0x7fff => 3,
             -0x8000_0000..=0x7fff_ffff => 5,
             _ => length(format_i64(number).len()),
         },
-        StringRef::Bytes(bytes) => length(bytes.len()),
+        Held::String(StringRef::Bytes(bytes))
+        | Held::Packed(bytes)
+        | Held::PackedEx(bytes)
+        | Held::Ints(bytes) => length(bytes.len()),
+        Held::Large(body) => length(body.memory_usage()),
     }
 }
 
@@ -446,9 +450,13 @@ impl Digest {
 
     fn mix_value(&mut self, entry: &Entry) {
         self.mix(&(entry.kind() as u32).to_be_bytes());
-        match entry.string() {
-            StringRef::Int(number) => self.mix(&format_i64(number)),
-            StringRef::Bytes(bytes) => self.mix(bytes),
+        match entry.held() {
+            Held::String(StringRef::Int(number)) => self.mix(&format_i64(number)),
+            Held::String(StringRef::Bytes(bytes))
+            | Held::Packed(bytes)
+            | Held::PackedEx(bytes)
+            | Held::Ints(bytes) => self.mix(bytes),
+            Held::Large(_) => {}
         }
         if entry.deadline().is_some() {
             self.add(b"!!expire!!");

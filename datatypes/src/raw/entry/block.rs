@@ -24,6 +24,7 @@
 //! ```
 
 use std::alloc::{self, Layout};
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::slice;
 
@@ -262,15 +263,47 @@ impl Block {
         self.header_mut().value_len = length as u32;
     }
 
+    /// Puts `with` in the place of the payload's bytes `range`. The allocation stays as large as the payload needs, unless
+    /// it has room already.
+    pub(super) fn splice(&mut self, range: Range<usize>, with: &[u8]) {
+        let old = self.header().value_len as usize;
+        assert!(
+            range.start <= range.end && range.end <= old,
+            "a splice stays inside the payload"
+        );
+        let new = old - range.len() + with.len();
+        assert!(new <= u32::MAX as usize, "an inline payload is below 4 GiB");
+        let start = self.payload_at();
+        if new > old {
+            self.fit(start + new);
+        }
+        // SAFETY: both lengths end inside the allocation: it was made larger before if the payload grows, and is made
+        // smaller afterwards if it shrinks. `with` cannot overlap memory that `&mut self` guards.
+        unsafe {
+            let at = self.0.add(start + range.start);
+            let tail = self.0.add(start + range.end);
+            at.add(with.len()).copy_from(tail, old - range.end);
+            at.copy_from_nonoverlapping(NonNull::from(with).cast(), with.len());
+        }
+        if new < old {
+            self.fit(start + new);
+        }
+        self.header_mut().value_len = new as u32;
+    }
+
+    /// Makes the allocation large enough for a block that ends at `end`, and no larger than one is made for it.
+    fn fit(&mut self, end: usize) {
+        let (old, needed) = (self.size(), end.next_multiple_of(8));
+        match self.field(ROOM) {
+            Some(_) if needed > old => self.reallocate(size_class(needed)),
+            None if needed != old => self.0 = resized(self.0, old, needed),
+            _ => {}
+        }
+    }
+
     /// Gives a block that has the field ROOM a larger allocation.
     fn reallocate(&mut self, size: usize) {
-        let old = layout(self.size());
-        // SAFETY: invariant 1 for pointer and old layout; `size` is a multiple of 8 and above zero.
-        let base = unsafe { alloc::realloc(self.0.as_ptr(), old, size) };
-        let Some(base) = NonNull::new(base) else {
-            alloc::handle_alloc_error(layout(size))
-        };
-        self.0 = base;
+        self.0 = resized(self.0, self.size(), size);
         self.set_field(ROOM, size as u64);
     }
 
@@ -308,6 +341,15 @@ impl Drop for Block {
         // SAFETY: invariant 1; nothing borrows a block that is being dropped.
         unsafe { alloc::dealloc(self.0.as_ptr(), layout(self.size())) }
     }
+}
+
+/// The block's memory with another size, a multiple of 8 above zero.
+fn resized(base: NonNull<u8>, old: usize, size: usize) -> NonNull<u8> {
+    debug_assert!(size >= HEADER && size.is_multiple_of(8));
+    // SAFETY: invariant 1 for pointer and old layout, of which the caller is the owner (3); `size` is a multiple of 8
+    // and above zero.
+    let base = unsafe { alloc::realloc(base.as_ptr(), layout(old), size) };
+    NonNull::new(base).unwrap_or_else(|| alloc::handle_alloc_error(layout(size)))
 }
 
 fn flags_for(deadline: Option<u64>, key: &[u8]) -> u8 {

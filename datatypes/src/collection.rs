@@ -1,0 +1,110 @@
+//! Large collections: what an entry refers to once its value has outgrown the packed block inside the entry.
+//!
+//! A large collection is counted, so that a command which reads all of it can do so in slices, without any cell: it
+//! holds a reference, and what it reads does not change meanwhile. Deleting, expiring or overwriting the key drops
+//! the entry's reference and leaves the reader its own. Only a change in place has to wait for the reader, and while
+//! somebody waits no new reader begins; whoever cannot wait copies.
+
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+use crate::raw::entry::{Encoding, Type};
+
+/// Declares [`Collection`]: one line per type, whose structure says `len`, `encoding` and `memory_usage` and is `Clone`.
+macro_rules! collections {
+    ($($variant:ident($structure:ty) = $kind:path,)*) => {
+        /// A collection of any type in its large form.
+        #[derive(Clone)]
+        pub enum Collection {
+            $($variant($structure),)*
+        }
+
+        impl Collection {
+            pub fn kind(&self) -> Type {
+                match *self {
+                    $(Self::$variant(_) => $kind,)*
+                }
+            }
+
+            /// Number of elements.
+            pub fn len(&self) -> usize {
+                match *self {
+                    $(Self::$variant(ref body) => body.len(),)*
+                }
+            }
+
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// What OBJECT ENCODING calls it.
+            pub fn encoding(&self) -> Encoding {
+                match *self {
+                    $(Self::$variant(ref body) => body.encoding(),)*
+                }
+            }
+
+            /// Allocated bytes, more or less.
+            pub fn memory_usage(&self) -> usize {
+                match *self {
+                    $(Self::$variant(ref body) => body.memory_usage(),)*
+                }
+            }
+        }
+    };
+}
+
+/// Stands here until the first type comes.
+#[derive(Clone)]
+pub struct Nothing;
+
+impl Nothing {
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn encoding(&self) -> Encoding {
+        Encoding::Raw
+    }
+
+    fn memory_usage(&self) -> usize {
+        0
+    }
+}
+
+collections! {
+    Nothing(Nothing) = Type::Stream,
+}
+
+/// A large collection as entries and readers refer to it.
+pub struct Large {
+    /// Until when, in Unix ms, somebody is known to wait for the readers to finish.
+    wanted_until_ms: AtomicI64,
+    pub body: Collection,
+}
+
+/// How long a waiting writer keeps new readers from beginning. It asks again much sooner, as long as it waits.
+const WANTED_MS: i64 = 20;
+
+impl Large {
+    pub fn new(body: Collection) -> Self {
+        Self {
+            wanted_until_ms: AtomicI64::new(0),
+            body,
+        }
+    }
+
+    /// A copy that nobody waits for.
+    pub fn copy(&self) -> Self {
+        Self::new(self.body.clone())
+    }
+
+    /// Says that somebody waits to change it.
+    pub fn want(&self, now_ms: i64) {
+        self.wanted_until_ms.store(now_ms + WANTED_MS, Relaxed);
+    }
+
+    /// Whether somebody waits to change it.
+    pub fn is_wanted(&self, now_ms: i64) -> bool {
+        self.wanted_until_ms.load(Relaxed) > now_ms
+    }
+}

@@ -1,0 +1,71 @@
+//! The packed block inside an entry against a vector: random splices, with key, deadline and size intact. valgrind runs
+//! this binary, too.
+
+use std::ops::Range;
+
+use ostraka_datatypes::raw::entry::{Encoding, Entry, Held, Type};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Splice(usize, usize, Vec<u8>),
+    Deadline(Option<u64>),
+    Replace(Vec<u8>),
+    Ints(Vec<u8>),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let bytes = || prop_oneof![vec(any::<u8>(), 0..12), vec(any::<u8>(), 0..700)];
+    prop_oneof![
+        8 => (any::<usize>(), any::<usize>(), bytes()).prop_map(|(a, b, with)| Op::Splice(a, b, with)),
+        1 => any::<Option<u64>>().prop_map(Op::Deadline),
+        1 => bytes().prop_map(Op::Replace),
+        1 => bytes().prop_map(Op::Ints),
+    ]
+}
+
+fn inside(one: usize, other: usize, len: usize) -> Range<usize> {
+    let (one, other) = (one % (len + 1), other % (len + 1));
+    one.min(other)..one.max(other)
+}
+
+proptest! {
+    #[test]
+    fn splices_as_a_vector_does(key in vec(any::<u8>(), 0..40), ops in vec(op(), 1..40)) {
+        let mut entry = Entry::packed(Type::Set, &key, &[], None);
+        let (mut model, mut deadline) = (Vec::new(), None);
+        for op in ops {
+            match op {
+                Op::Splice(one, other, with) => {
+                    let range = inside(one, other, model.len());
+                    entry.packed_mut().splice(range.clone(), &with);
+                    model.splice(range, with);
+                }
+                Op::Deadline(new) => {
+                    entry.set_deadline(new);
+                    deadline = new;
+                }
+                Op::Replace(bytes) => {
+                    entry.set_packed(&bytes);
+                    prop_assert_eq!(entry.encoding(), Encoding::Listpack);
+                    model = bytes;
+                }
+                Op::Ints(bytes) => {
+                    entry.set_ints(&bytes);
+                    prop_assert_eq!(entry.encoding(), Encoding::Intset);
+                    model = bytes;
+                }
+            }
+            let bytes = match entry.held() {
+                Held::Packed(bytes) | Held::Ints(bytes) => bytes,
+                _ => panic!("a packed block"),
+            };
+            prop_assert_eq!(bytes, &model[..]);
+            prop_assert_eq!((entry.key(), entry.deadline(), entry.kind()), (&key[..], deadline, Type::Set));
+            prop_assert_eq!(entry.is_empty_collection(), model.is_empty());
+            let fields = if deadline.is_some() { 16 } else { 8 };
+            prop_assert_eq!(entry.memory_usage(), (fields + key.len() + model.len()).next_multiple_of(8));
+        }
+    }
+}
