@@ -13,10 +13,9 @@ fn check_edits<const WIDTH: u32>(edits: &[Edit]) {
         checked.table.verify().unwrap();
     }
     checked.verify();
-    for number in checked.model.keys().copied().collect::<Vec<_>>() {
-        checked.remove(number);
-    }
+    checked.copy().empty();
     checked.verify();
+    checked.empty();
 }
 
 proptest! {

@@ -3,5 +3,6 @@
 #![allow(unsafe_code)]
 
 pub mod entry;
+pub mod member;
 pub mod prefetch;
 pub mod table;

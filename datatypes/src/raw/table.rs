@@ -25,6 +25,7 @@
 //! | `grow.rs` | directory, split and merge |
 //! | `sizes.rs` | which size a segment gets, and why memory does not swing |
 //! | `access.rs` | what a lookup returns: [`Ref`], [`Occupied`], [`Vacant`] |
+//! | `copy.rs` | a second table with the same elements |
 //! | `scan.rs` | SCAN's cursor, iteration, random elements |
 //! | `views.rs` | reading one moment's contents in slices while writers go on |
 //! | `verify.rs` | the invariants as a program |
@@ -37,6 +38,7 @@
 
 mod access;
 mod bucket;
+mod copy;
 mod element;
 mod grow;
 mod placing;

@@ -192,6 +192,25 @@ impl<const WIDTH: u32> Checked<WIDTH> {
         assert_eq!(removed, self.model.remove(&number).map(|kept| kept.0));
     }
 
+    /// A copy that shares nothing.
+    pub fn copy(&self) -> Self {
+        let copy = Self {
+            table: self.table.clone(),
+            model: self.model.clone(),
+        };
+        assert_eq!(copy.table.bytes(), self.table.bytes());
+        copy.verify();
+        copy
+    }
+
+    /// Takes everything out.
+    pub fn empty(&mut self) {
+        for number in self.model.keys().copied().collect::<Vec<_>>() {
+            self.remove(number);
+        }
+        self.verify();
+    }
+
     pub fn verify(&self) {
         self.table.verify().unwrap();
         assert_eq!(self.table.len(), self.model.len());

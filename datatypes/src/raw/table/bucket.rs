@@ -60,6 +60,11 @@ impl Bucket {
         self.0[0].set(self.tags().with(lane, 0).0);
     }
 
+    /// Takes over another bucket's tags and meta byte; the slots are the caller's.
+    pub(super) fn copy_meta(&self, other: &Bucket) {
+        self.0[0].set(other.0[0].get());
+    }
+
     #[inline]
     pub(super) fn set_reach(&self, reach: usize) {
         debug_assert!(reach as u64 <= REACH);

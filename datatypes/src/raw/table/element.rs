@@ -157,6 +157,12 @@ impl<T> Owned<T> {
     }
 }
 
+impl<T: Clone> Clone for Owned<T> {
+    fn clone(&self) -> Self {
+        Self::new(T::clone(self))
+    }
+}
+
 // SAFETY: an `Owned<T>` owns its `T` as a `Box<T>` does.
 unsafe impl<T: Send> Send for Owned<T> {}
 // SAFETY: a shared `Owned<T>` gives out nothing but `&T`.

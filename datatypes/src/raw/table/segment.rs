@@ -118,6 +118,14 @@ impl Segment {
         segment
     }
 
+    /// An empty block of the same size, place in the directory, stamp and limits.
+    pub(super) fn allocate_like(other: Segment) -> Self {
+        let like = other.header();
+        let segment = Self::allocate(other.len(), other.depth(), like.stamp.get(), like.low.get());
+        segment.header().limit.set(like.limit.get());
+        segment
+    }
+
     /// Frees the block and its chain; the elements are the caller's.
     ///
     /// # Safety

@@ -23,7 +23,7 @@ use std::any::Any;
 
 /// Who looks at a table through a view. (`Any`, so that the owner gets her own type back from
 /// [`Table::end_view`]: `(visitor as Box<dyn Any>).downcast()`.)
-pub trait Visitor<E: Element>: Any + Send {
+pub trait Visitor<E: Element>: Any + Send + Sync {
     /// Sees all elements of one segment, up to some 1,600 of them: what is done per element counts towards the
     /// longest pause of whoever happens to write. Each segment comes once; hash positions are in no order.
     fn visit(&mut self, elements: Elements<'_, E>);
