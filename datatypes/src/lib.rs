@@ -12,6 +12,7 @@ pub mod glob;
 pub mod hash;
 pub mod lcs;
 pub mod numbers;
+pub mod packed;
 pub mod raw;
 pub mod resp;
 pub mod sha1;
