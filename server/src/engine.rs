@@ -14,8 +14,19 @@ use crate::keyspace::Keyspace;
 use crate::monitor;
 use crate::server::{Access, gate};
 use crate::session::{ReplyMode, Session};
+use crate::slices;
 use crate::slowlog::{self, Cost};
-use crate::task::{Job, Task};
+use crate::task::{Bounce, Job, Task};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a command that was not run has to be tried again"]
+pub enum Ended {
+    /// It has run, or was refused.
+    Answered,
+    /// It has to wait for somebody's long work: nothing has happened, it is to be tried again soon.
+    Busy,
+}
 
 /// Runs one command. Its cells are held; `job` receives what it leaves to its loop.
 #[inline]
@@ -27,7 +38,7 @@ pub fn execute(
     session: &mut Session,
     output: &mut Output,
     job: &mut Option<Box<dyn Job>>,
-) {
+) -> Ended {
     let raised = exec.raised();
     if raised & gate::MONITOR != 0 {
         // The time that MONITOR prints is the time that the command sees.
@@ -36,7 +47,14 @@ pub fn execute(
     if (raised != 0 || !session.authenticated)
         && let Err(fault) = gates::check(exec, raised, session, command, args)
     {
-        return refuse(exec, session, output, Some(command), &fault);
+        refuse(exec, session, output, Some(command), &fault);
+        return Ended::Answered;
+    }
+    if raised & gate::PENDING != 0
+        && !session.atomic
+        && slices::is_pending(exec.server, access, session.db(), command, args)
+    {
+        return Ended::Busy;
     }
     exec.note(command.id());
     let before = output.mark();
@@ -54,6 +72,10 @@ pub fn execute(
     let outcome = (command.run)(&mut call);
     session.protocol = call.reply.protocol();
     if let Err(fault) = outcome {
+        if fault == Fault::Busy {
+            output.rollback(before);
+            return Ended::Busy;
+        }
         fail(exec, session, command, output, before, &fault);
     }
     if mode != ReplyMode::On || session.reply_mode != ReplyMode::On {
@@ -77,6 +99,7 @@ pub fn execute(
         };
         slowlog::observe(exec, command, args, session, cost);
     }
+    Ended::Answered
 }
 
 /// Runs a command that waited for its cells in an inbox.
@@ -87,10 +110,10 @@ pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
     let args = Args::new(&task.bytes, &task.spans, exec.server.router, None);
     let client = &task.session.record;
     if client.is_doomed() || gates::is_paused(exec, &task.session, task.command, args) {
-        task.bounced = true;
+        task.bounced = Some(Bounce::Paused);
         return;
     }
-    execute(
+    let ended = execute(
         exec,
         access,
         task.command,
@@ -99,6 +122,9 @@ pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
         &mut task.output,
         &mut task.job,
     );
+    if ended == Ended::Busy {
+        task.bounced = Some(Bounce::Busy);
+    }
 }
 
 /// Answers a command that is not run.

@@ -27,6 +27,7 @@ pub mod server;
 pub mod session;
 pub mod shards;
 pub mod shutdown;
+pub mod slices;
 pub mod slowlog;
 pub mod start;
 pub mod stats;

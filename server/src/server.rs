@@ -22,6 +22,7 @@ use crate::recent::Recent;
 use crate::router::Router;
 use crate::shards::mailbox::Mailbox;
 use crate::shards::{self, Cells};
+use crate::slices::{LongWork, Pending};
 use crate::slowlog::Logs;
 use crate::stats::LoopStats;
 use crate::task::{Mail, Task};
@@ -43,6 +44,8 @@ pub mod gate {
     pub const OUT_OF_MEMORY: u32 = 1 << 3;
     /// SHUTDOWN is waiting or under way.
     pub const STOPPING: u32 = 1 << 4;
+    /// Long work under way will write some keys; see `slices`.
+    pub const PENDING: u32 = 1 << 5;
 }
 
 /// Names a database's share in one cell from the time it was empty; never used twice in a cell.
@@ -57,6 +60,8 @@ pub struct Shard {
     /// Databases that were flushed while somebody looked at them through a view.
     flushed: Vec<(DbId, Db)>,
     next_identity: u64,
+    /// Keys that long work under way will write.
+    pub pending: Vec<Pending>,
     /// Changes since the server started, as INFO's `rdb_changes_since_last_save` counts them.
     pub changes: u64,
 }
@@ -68,6 +73,7 @@ impl Shard {
             identities: (0..databases as u64).map(DbId).collect(),
             flushed: Vec::new(),
             next_identity: databases as u64,
+            pending: Vec::new(),
             changes: 0,
         }
     }
@@ -195,6 +201,7 @@ pub struct Server {
     pub lag: crate::stats::Histogram,
     pub unix_ms: AtomicI64,
     pub lazy_free: LazyFree,
+    pub long_work: LongWork,
     pub logs: Logs,
     pub spikes: Spikes,
     pub vitals: Vitals,
@@ -245,6 +252,7 @@ impl Server {
             lag: crate::stats::Histogram::default(),
             unix_ms: AtomicI64::new(0),
             lazy_free: LazyFree::default(),
+            long_work: LongWork::default(),
             logs: Logs::default(),
             spikes: Spikes::default(),
             vitals: Vitals::new(loops),

@@ -29,8 +29,17 @@ pub struct Task {
     pub output: Output,
     /// Work that the command left to its own loop, in slices.
     pub job: Option<Box<dyn Job>>,
-    /// It was not executed, because of a pause that began meanwhile or because its client has been killed.
-    pub bounced: bool,
+    /// It was not executed.
+    pub bounced: Option<Bounce>,
+}
+
+/// Why a task comes back as it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bounce {
+    /// A pause began meanwhile, or its client has been killed.
+    Paused,
+    /// It has to wait for somebody's long work.
+    Busy,
 }
 
 /// Work that a command has begun with its cells held and that its loop continues in slices, taking cells by

@@ -14,12 +14,13 @@ use crate::call::Args;
 use crate::command::flag::NO_AUTH;
 use crate::command::keys::{KeyAt, keys_of};
 use crate::command::{Command, Reach};
+use crate::engine::{self, Ended};
 use crate::executor::Executor;
 use crate::router::Key;
 use crate::server::Access;
 use crate::shards::CellSet;
 use crate::task::{Job, Task};
-use crate::{admission, engine, gates};
+use crate::{admission, gates};
 
 /// Commands parsed ahead. More gain nothing: the processor can have about 16 misses under way.
 const BATCH: usize = 32;
@@ -32,6 +33,8 @@ pub enum Served {
     Waits,
     /// CLIENT PAUSE is in force for the next command.
     Paused,
+    /// The next command has to wait for somebody's long work.
+    Busy,
     /// The last command left its reply to a job.
     Job(Box<dyn Job>),
     /// Too much is unsent; there may be more to execute once it is sent.
@@ -221,10 +224,7 @@ impl Batch {
                 }
             }
             held.release(exec);
-            let end = stopped.as_ref().map(|(last, stop)| match stop {
-                Stop::Paused => last.start,
-                _ => last.end,
-            });
+            let end = stopped.as_ref().map(|(last, stop)| stop.end(last));
             self.note(connection, end.unwrap_or(usize::MAX));
             return match stopped {
                 Some((last, stop)) => self.stop(last, stop, connection, input),
@@ -242,7 +242,7 @@ impl Batch {
             let stopped = self.run(request, connection, input, exec, &mut held.access());
             held.release(exec);
             if let Some(stop) = stopped {
-                self.note(connection, request.end);
+                self.note(connection, stop.end(request));
                 return self.stop(request, stop, connection, input);
             }
         }
@@ -272,13 +272,17 @@ impl Batch {
         connection: &mut Connection,
         input: &[u8],
     ) -> (usize, Option<Served>) {
-        let (at, served) = match why {
-            Stop::Paused if input[last.start] == b'*' => (last.start, Served::Paused),
-            Stop::Paused => {
-                let spans = &self.spans[last.spans.0..last.spans.1];
-                connection.put_back(&input[last.start..last.end], spans);
-                (last.end, Served::Paused)
+        let mut held_back = |served| {
+            if input[last.start] == b'*' {
+                return (last.start, served);
             }
+            let spans = &self.spans[last.spans.0..last.spans.1];
+            connection.put_back(&input[last.start..last.end], spans);
+            (last.end, served)
+        };
+        let (at, served) = match why {
+            Stop::Paused => held_back(Served::Paused),
+            Stop::Busy => held_back(Served::Busy),
             Stop::Job(job) => {
                 connection.waiting = Waiting::Job;
                 (last.end, Served::Job(job))
@@ -348,7 +352,7 @@ impl Batch {
             return Some(Stop::Paused);
         }
         let mut job = None;
-        engine::execute(
+        let ended = engine::execute(
             exec,
             access,
             command,
@@ -357,6 +361,9 @@ impl Batch {
             &mut connection.output,
             &mut job,
         );
+        if ended == Ended::Busy {
+            return Some(Stop::Busy);
+        }
         if let Some(job) = job {
             return Some(Stop::Job(job));
         }
@@ -386,7 +393,7 @@ impl Batch {
                 .expect("a connection without its session executes nothing"),
             output: Output::new(),
             job: None,
-            bounced: false,
+            bounced: None,
         };
         connection.waiting = Waiting::Task;
         server.cells.submit(request.need, Box::new(task), exec);
@@ -403,9 +410,20 @@ enum Gathered {
 
 enum Stop {
     Paused,
+    Busy,
     Job(Box<dyn Job>),
     Close,
     Abort,
+}
+
+impl Stop {
+    /// Where what has been executed ends, if this is what happened at `last`.
+    fn end(&self, last: &Request) -> usize {
+        match self {
+            Self::Paused | Self::Busy => last.start,
+            Self::Job(_) | Self::Close | Self::Abort => last.end,
+        }
+    }
 }
 
 /// Whether somebody makes a browser speak to us: no client of ours says this.

@@ -37,6 +37,8 @@ pub enum Waiting {
     Job,
     /// CLIENT PAUSE.
     Pause,
+    /// Somebody's long work; tried again in short intervals.
+    Busy,
 }
 
 /// What came of a read.

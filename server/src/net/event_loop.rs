@@ -22,7 +22,7 @@ use crate::os::reactor;
 use crate::server::Server;
 use crate::session::Session;
 use crate::shards::mailbox::Mailbox;
-use crate::task::{Job, Mail, Origin, Task};
+use crate::task::{Bounce, Job, Mail, Origin, Task};
 use crate::{admission, duties};
 
 /// Bytes read from a socket at a time; one buffer serves all connections of the loop.
@@ -36,6 +36,9 @@ const ACCEPTS_PER_TURN: u32 = 200;
 
 /// Pause after an accept that failed, for want of a descriptor or memory.
 const ACCEPT_BACK_OFF_NS: u64 = 10_000_000;
+
+/// Pause before a command that has to wait for somebody's long work is tried again.
+const TRY_AGAIN_EVERY: Duration = Duration::from_micros(500);
 
 /// Connections looked after per tenth of a second, at most.
 const SWEPT_PER_ROUND: usize = 2000;
@@ -55,6 +58,8 @@ pub struct EventLoop {
     hungry: Vec<usize>,
     /// Connections that wait for the end of CLIENT PAUSE.
     paused: Vec<Origin>,
+    /// Connections whose next command has to wait for somebody's long work.
+    busy: Vec<Origin>,
     /// Listeners at which somebody may wait that no event will tell of, and when to look again.
     waiting_listeners: Vec<usize>,
     accept_again_ns: u64,
@@ -79,6 +84,7 @@ impl EventLoop {
             unflushed: Vec::new(),
             hungry: Vec::new(),
             paused: Vec::new(),
+            busy: Vec::new(),
             waiting_listeners: Vec::new(),
             accept_again_ns: 0,
             next_swept: 0,
@@ -131,6 +137,7 @@ impl EventLoop {
         self.serve_ready();
         self.step_jobs();
         self.end_pause();
+        self.try_again();
         if duties::run(&mut self.exec, &mut self.next_cron_ns) {
             self.sweep();
         }
@@ -151,6 +158,9 @@ impl EventLoop {
         if !self.paused.is_empty() {
             let left_ms = self.exec.server.pause.until_ms() - self.exec.now_ms;
             wait = Duration::from_millis(left_ms.max(1) as u64);
+        }
+        if !self.busy.is_empty() {
+            wait = wait.min(TRY_AGAIN_EVERY);
         }
         if !self.waiting_listeners.is_empty() {
             let left_ns = self.accept_again_ns.saturating_sub(self.exec.now_ns);
@@ -301,7 +311,7 @@ impl EventLoop {
             return;
         };
         connection.peer_closed = true;
-        if connection.waiting == Waiting::Pause {
+        if matches!(connection.waiting, Waiting::Pause | Waiting::Busy) {
             // What it asked for has not happened, and nobody will ever hear of it.
             self.doom(token);
         }
@@ -383,6 +393,10 @@ impl EventLoop {
                 connection.set_paused(true);
                 self.paused.push(origin);
             }
+            Served::Busy => {
+                connection.waiting = Waiting::Busy;
+                self.busy.push(origin);
+            }
             Served::Job(job) => self.jobs.push((token, origin.client, job)),
             Served::Broken => connection.close_when_flushed(),
             Served::Aborted => self.doomed.push(token),
@@ -450,11 +464,19 @@ impl EventLoop {
                 .extend(job.map(|job| (origin.token, origin.client, job)));
             return;
         };
-        if task.bounced {
+        if let Some(bounce) = task.bounced {
             connection.put_back(&task.bytes, &task.spans);
             connection.take_back(task);
-            connection.set_paused(true);
-            self.paused.push(origin);
+            match bounce {
+                Bounce::Paused => {
+                    connection.set_paused(true);
+                    self.paused.push(origin);
+                }
+                Bounce::Busy => {
+                    connection.waiting = Waiting::Busy;
+                    self.busy.push(origin);
+                }
+            }
             return;
         }
         connection.take_back(task);
@@ -531,6 +553,16 @@ impl EventLoop {
         for origin in std::mem::take(&mut self.paused) {
             if let Some(connection) = self.connection_of(origin) {
                 connection.set_paused(false);
+                self.go_on(origin.token);
+            }
+        }
+    }
+
+    /// Tries the commands again that had to wait for somebody's long work.
+    fn try_again(&mut self) {
+        for origin in std::mem::take(&mut self.busy) {
+            if let Some(connection) = self.connection_of(origin) {
+                connection.waiting = Waiting::Nothing;
                 self.go_on(origin.token);
             }
         }

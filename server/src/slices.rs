@@ -1,0 +1,270 @@
+//! Long work in slices: a command that would hold up everybody leaves the rest of itself to its loop.
+//!
+//! ```text
+//!  command, cells held          loop, no cell held           loop, cells taken by trying
+//!  freeze what is read    ─▶    step, step, step ...   ─▶    finish: store the result
+//!  mark what is written                                      unmark
+//! ```
+//! What is read is frozen: a large collection does not change in place while a job refers to it
+//! ([`Keyspace::freeze`]). What will be written is *pending* from the moment of the command: commands that name such a
+//! key are tried again when it is over, so nobody sees a later input beside the old result. The command's moment is
+//! therefore when it left its job, and its effect is whole or not there.
+//!
+//! To change a large collection itself in slices, a command takes it out of its entry
+//! ([`Entry::take_large`](ostraka_datatypes::raw::entry::Entry::take_large)), leaves the key pending, and its job puts
+//! the collection back.
+
+use std::sync::{Mutex, PoisonError};
+
+use ostraka_datatypes::resp::{Output, Protocol, Reply};
+
+use crate::call::{Call, Fault, Outcome};
+use crate::command::keys::keys_of;
+use crate::command::{Command, Reach};
+use crate::executor::{Executor, SLICE_NS};
+use crate::keyspace::Keyspace;
+use crate::os::clock::Clock;
+use crate::server::{Access, Server, gate};
+use crate::shards::CellSet;
+use crate::task::Job;
+use crate::{call::Args, server::Shard};
+
+/// Elements that are worked on at once, whatever they are: some 50 µs.
+pub const AT_ONCE: usize = 1000;
+
+/// Elements between two looks at the clock.
+const LOOK_EVERY: usize = 128;
+
+/// Work over frozen collections.
+pub trait Work: Send {
+    /// Works until it is through (`true`) or the budget is spent, and writes of the reply what it can.
+    fn step(&mut self, reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool;
+
+    /// Stores what the work came to. The cells of the pending keys are held.
+    fn finish(&mut self, _db: &mut Keyspace<'_>, _reply: &mut Reply<'_>) -> Outcome {
+        Ok(())
+    }
+}
+
+/// What a step may spend.
+pub struct Budget<'a> {
+    left: usize,
+    /// Without a clock there is no end.
+    clock: Option<(&'a Clock, u64)>,
+}
+
+impl<'a> Budget<'a> {
+    pub fn unlimited() -> Self {
+        Self {
+            left: usize::MAX,
+            clock: None,
+        }
+    }
+
+    fn slice(clock: &'a Clock) -> Self {
+        let until_ns = clock.monotonic_ns() + SLICE_NS;
+        Self {
+            left: LOOK_EVERY,
+            clock: Some((clock, until_ns)),
+        }
+    }
+
+    /// Spends for `elements` elements. `false`: it is time to stop.
+    #[inline]
+    pub fn spend(&mut self, elements: usize) -> bool {
+        if elements < self.left {
+            self.left -= elements;
+            return true;
+        }
+        self.look()
+    }
+
+    #[cold]
+    fn look(&mut self) -> bool {
+        self.left = LOOK_EVERY;
+        match self.clock {
+            Some((clock, until_ns)) => clock.monotonic_ns() < until_ns,
+            None => true,
+        }
+    }
+}
+
+impl Call<'_> {
+    /// Does `work`, which is over about `elements` elements: at once if these are few or if the caller cannot wait, else
+    /// in slices. Arguments `pending` are keys that it will write in the end.
+    pub fn in_slices(
+        &mut self,
+        elements: usize,
+        pending: &[usize],
+        mut work: impl Work + 'static,
+    ) -> Outcome {
+        if elements <= AT_ONCE || self.session.atomic {
+            work.step(&mut self.reply, &mut Budget::unlimited());
+            return work.finish(&mut self.db, &mut self.reply);
+        }
+        let db = self.db.db();
+        let pending: Vec<Pending> = pending
+            .iter()
+            .map(|&index| Pending::new(self.args.key(index).bytes, db))
+            .collect();
+        let router = self.server.router;
+        let mut need = CellSet::EMPTY;
+        for mark in &pending {
+            let cell = router.cell(&mark.key);
+            need.insert(cell);
+            self.db.shard(cell).pending.push(mark.clone());
+        }
+        self.server.long_work.begin(self.server, pending.len());
+        *self.job = Some(Box::new(SlicedJob {
+            work: Some(Box::new(work)),
+            output: Output::new(),
+            protocol: self.reply.protocol(),
+            db,
+            pending,
+            need,
+        }));
+        Ok(())
+    }
+}
+
+/// A key that somebody's long work will write.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pending {
+    db: usize,
+    key: Box<[u8]>,
+}
+
+impl Pending {
+    fn new(key: &[u8], db: usize) -> Self {
+        Self {
+            db,
+            key: key.into(),
+        }
+    }
+}
+
+/// How many keys are pending; the gate is raised while there are any.
+#[derive(Default)]
+pub struct LongWork(Mutex<usize>);
+
+impl LongWork {
+    fn begin(&self, server: &Server, keys: usize) {
+        self.change(server, |count| count + keys);
+    }
+
+    fn end(&self, server: &Server, keys: usize) {
+        self.change(server, |count| count - keys);
+    }
+
+    /// Counter and gate change together, whoever else is about to change them.
+    fn change(&self, server: &Server, change: impl FnOnce(usize) -> usize) {
+        let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *count = change(*count);
+        if *count > 0 {
+            server.raise(gate::PENDING);
+        } else {
+            server.lower(gate::PENDING);
+        }
+    }
+}
+
+/// Whether a command names a key that is pending, or may reach one unnamed.
+#[cold]
+pub fn is_pending(
+    server: &Server,
+    access: &Access<'_>,
+    db: usize,
+    command: &'static Command,
+    args: Args<'_>,
+) -> bool {
+    let has = |shard: &Shard, key: &[u8]| {
+        let mut pending = shard.pending.iter();
+        pending.any(|mark| mark.db == db && *mark.key == *key)
+    };
+    match command.reach(args) {
+        Reach::None | Reach::Cell(_) => false,
+        Reach::All => access
+            .set()
+            .iter()
+            .any(|cell| !access.peek(cell).pending.is_empty()),
+        Reach::Keys => keys_of(command, args).any(|key| {
+            let Ok(at) = key else { return false };
+            let key = args.at(at.index);
+            has(access.peek(server.router.cell(key)), key)
+        }),
+    }
+}
+
+/// Long work under way on its loop.
+struct SlicedJob {
+    /// `None` once it is through.
+    work: Option<Box<dyn Work>>,
+    output: Output,
+    protocol: Protocol,
+    db: usize,
+    pending: Vec<Pending>,
+    need: CellSet,
+}
+
+impl SlicedJob {
+    /// Stores the result and opens the pending keys. `false`: their cells are busy.
+    fn finish(&mut self, exec: &mut Executor, work: &mut dyn Work) -> bool {
+        let server = exec.server;
+        let Some(mut held) = server.cells.try_take(self.need, exec) else {
+            return false;
+        };
+        exec.begin_batch();
+        let mut access = held.access();
+        for mark in self.pending.drain(..) {
+            let marks = &mut access.data(server.router.cell(&mark.key)).pending;
+            let at = marks.iter().position(|other| *other == mark);
+            marks.swap_remove(at.expect("a pending key stays marked until its work is through"));
+            server.long_work.end(server, 1);
+        }
+        let before = self.output.mark();
+        let mut db = Keyspace::of_job(access, exec, self.db);
+        let outcome = work.finish(&mut db, &mut Reply::new(&mut self.output, self.protocol));
+        if let Err(fault) = outcome {
+            self.fail(before, &fault);
+        }
+        held.release(exec);
+        true
+    }
+
+    fn fail(&mut self, before: ostraka_datatypes::resp::Mark, fault: &Fault) {
+        self.output.rollback(before);
+        Reply::new(&mut self.output, self.protocol).error(fault.text());
+    }
+}
+
+impl Job for SlicedJob {
+    fn step(&mut self, exec: &mut Executor) -> bool {
+        let Some(mut work) = self.work.take() else {
+            return true;
+        };
+        let mut reply = Reply::new(&mut self.output, self.protocol);
+        let through = work.step(&mut reply, &mut Budget::slice(&exec.clock));
+        if !through || !self.finish(exec, &mut *work) {
+            self.work = Some(work);
+            return false;
+        }
+        // It may hold the last reference to what has been deleted meanwhile.
+        exec.free_later(1, Box::new(work));
+        true
+    }
+
+    fn reply(&mut self, reply: &mut Reply<'_>) {
+        reply.append(std::mem::take(&mut self.output));
+    }
+
+    /// Work that nobody will hear of is given up, unless it changes something.
+    fn abandon(&mut self, exec: &mut Executor) -> bool {
+        if !self.pending.is_empty() {
+            return self.step(exec);
+        }
+        if let Some(work) = self.work.take() {
+            exec.free_later(1, Box::new(work));
+        }
+        true
+    }
+}
