@@ -84,22 +84,40 @@ pub fn execute(
     if raised & gate::MONITOR != 0 {
         monitor::feed(exec, session, command, args);
     }
+    account(
+        exec,
+        command,
+        args,
+        session,
+        output.len().saturating_sub(unsent),
+    );
+    Ended::Answered
+}
+
+/// Counts a command that has run, and what it took.
+#[inline]
+fn account(
+    exec: &mut Executor,
+    command: &'static Command,
+    args: Args<'_>,
+    session: &Session,
+    reply_bytes: usize,
+) {
     let took = exec.lap();
     let stats = exec.stats();
     stats.commands_processed.add(1);
     stats
         .command(command.id())
         .record(took, exec.settings.latency_tracking);
-    let bytes = args.request_len() + output.len().saturating_sub(unsent);
+    let bytes = args.request_len() + reply_bytes;
     if took >= exec.thresholds.slow_ns || bytes as u64 >= exec.thresholds.large_bytes {
         let cost = Cost {
             ns: took,
             request_bytes: args.request_len() as u64,
-            reply_bytes: (bytes - args.request_len()) as u64,
+            reply_bytes: reply_bytes as u64,
         };
         slowlog::observe(exec, command, args, session, cost);
     }
-    Ended::Answered
 }
 
 /// Runs a command that waited for its cells in an inbox.
