@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod cluster;
+pub mod collection_scan;
 pub mod command;
 pub mod conditional;
 pub mod config;

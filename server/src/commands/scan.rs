@@ -13,6 +13,7 @@
 use ostraka_datatypes::glob::Pattern;
 use ostraka_datatypes::raw::entry::Entry;
 
+use super::collection_scan::{self, COUNT};
 use crate::call::{Args, Call, Outcome};
 use crate::command::row::*;
 use crate::fault::Fault;
@@ -20,9 +21,6 @@ use crate::fault::Fault;
 pub static ROWS: &[&Command] = &[&SCAN];
 
 const POSITION_BITS: u32 = 46;
-
-/// Elements that a call looks for if it is not told otherwise.
-const COUNT: usize = 10;
 
 /// A place in the keyspace.
 #[derive(Clone, Copy)]
@@ -34,11 +32,7 @@ struct Cursor {
 impl Cursor {
     /// What a client sent back, whether or not such a place exists.
     fn parse(text: &[u8]) -> Result<Self, Fault> {
-        let number = text.iter().try_fold(0_u64, |number, byte| {
-            let digit = char::from(*byte).to_digit(10)?;
-            number.checked_mul(10)?.checked_add(digit.into())
-        });
-        let number = number.ok_or(Fault::InvalidCursor)?;
+        let number = collection_scan::parse_cursor(text)?;
         Ok(Self {
             cell: (number >> POSITION_BITS) as usize,
             position: number & ((1 << POSITION_BITS) - 1),
@@ -88,10 +82,7 @@ impl<'a> Options<'a> {
         for at in (2..args.len()).step_by(2) {
             let operand = args.get(at + 1).ok_or(Fault::Syntax)?;
             match () {
-                () if args.is(at, "COUNT") => {
-                    let count = usize::try_from(args.integer(at + 1)?);
-                    options.count = count.ok().filter(|count| *count > 0).ok_or(Fault::Syntax)?;
-                }
+                () if args.is(at, "COUNT") => options.count = collection_scan::count(args, at + 1)?,
                 () if args.is(at, "MATCH") => options.pattern = Pattern::new(operand),
                 () if args.is(at, "TYPE") => options.kind = Some(operand),
                 () => return Err(Fault::Syntax),
