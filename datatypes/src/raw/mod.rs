@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 pub mod entry;
+pub mod field;
 pub mod member;
 pub mod prefetch;
 pub mod table;
