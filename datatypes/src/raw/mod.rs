@@ -7,3 +7,4 @@ pub mod field;
 pub mod member;
 pub mod prefetch;
 pub mod table;
+pub mod zset;
