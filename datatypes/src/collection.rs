@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use crate::raw::entry::{Encoding, Type};
+use crate::raw::zset::Zset;
 
 /// Declares [`Collection`]: one line per type, whose structure says `len`, `encoding` and `memory_usage` and is `Clone`.
 macro_rules! collections {
@@ -53,26 +54,8 @@ macro_rules! collections {
     };
 }
 
-/// Stands here until the first type comes.
-#[derive(Clone)]
-pub struct Nothing;
-
-impl Nothing {
-    fn len(&self) -> usize {
-        0
-    }
-
-    fn encoding(&self) -> Encoding {
-        Encoding::Raw
-    }
-
-    fn memory_usage(&self) -> usize {
-        0
-    }
-}
-
 collections! {
-    Nothing(Nothing) = Type::Stream,
+    Zset(Zset) = Type::Zset,
 }
 
 /// A large collection as entries and readers refer to it.

@@ -17,3 +17,4 @@ pub mod raw;
 pub mod resp;
 pub mod sha1;
 pub mod slot;
+pub mod zset;

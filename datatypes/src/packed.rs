@@ -55,7 +55,7 @@ pub struct Item<'a> {
 
 impl<'a, const BACK: bool> Packed<'a, BACK> {
     #[inline]
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 

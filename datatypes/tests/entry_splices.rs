@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use ostraka_datatypes::packed::Storage;
 use ostraka_datatypes::raw::entry::{Encoding, Entry, Held, Type};
 use proptest::collection::vec;
 use proptest::prelude::*;

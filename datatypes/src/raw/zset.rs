@@ -19,6 +19,7 @@ use self::scored::Handle;
 pub use self::scored::Scored;
 use self::tree::Tree;
 use crate::hash::Seed;
+use crate::raw::entry::Encoding;
 use crate::raw::table::{self, Table};
 
 pub struct Zset {
@@ -47,6 +48,11 @@ impl Zset {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What OBJECT ENCODING calls it.
+    pub fn encoding(&self) -> Encoding {
+        Encoding::Skiplist
     }
 
     /// Allocated bytes.

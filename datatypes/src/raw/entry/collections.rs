@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::block::Block;
 use super::{Entry, Form, StringRef, Type};
 use crate::collection::{Collection, Large};
+use crate::packed::Storage;
 
 /// What an entry holds.
 pub enum Held<'a> {
@@ -181,17 +182,16 @@ pub struct PackedMut<'a> {
     block: &'a mut Block,
 }
 
-impl PackedMut<'_> {
-    pub fn bytes(&self) -> &[u8] {
+impl Storage for PackedMut<'_> {
+    fn bytes(&self) -> &[u8] {
         self.block.payload()
     }
 
-    pub fn bytes_mut(&mut self) -> &mut [u8] {
+    fn bytes_mut(&mut self) -> &mut [u8] {
         self.block.payload_mut()
     }
 
-    /// Puts `with` in the place of the bytes `range`.
-    pub fn splice(&mut self, range: Range<usize>, with: &[u8]) {
+    fn splice(&mut self, range: Range<usize>, with: &[u8]) {
         self.block.splice(range, with);
     }
 }
