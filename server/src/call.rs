@@ -78,6 +78,23 @@ impl<'a> Args<'a> {
         self.bytes.len()
     }
 
+    /// What the spans refer to.
+    #[inline]
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    #[inline]
+    pub fn spans(self) -> &'a [Span] {
+        self.spans
+    }
+
+    /// What routing computed for the first key, and which argument that is.
+    #[inline]
+    pub fn first(self) -> Option<(usize, Key<'a>)> {
+        self.first
+    }
+
     #[inline]
     pub fn get(self, index: usize) -> Option<&'a [u8]> {
         self.spans.get(index).map(|span| span.of(self.bytes))

@@ -52,6 +52,11 @@ pub struct ClientRecord {
     pub net_in: AtomicU64,
     pub net_out: AtomicU64,
     pub commands: AtomicU64,
+    /// Commands queued since MULTI, and the memory that holds them.
+    pub queued: AtomicU64,
+    pub queue_memory: AtomicU64,
+    /// A watched key has been changed. Set by whoever changes it, with its cell held.
+    pub touched: AtomicBool,
     /// Set by CLIENT KILL; the owner closes the connection at the end of its turn.
     pub doomed: AtomicBool,
     names: Mutex<Option<Box<Names>>>,
@@ -75,6 +80,9 @@ pub mod flag {
     pub const CLOSE_ASAP: u32 = 1 << 5;
     /// Waits for the end of CLIENT PAUSE: one of INFO's `blocked_clients`.
     pub const WAITING: u32 = 1 << 6;
+    /// Between MULTI and EXEC.
+    pub const MULTI: u32 = 1 << 7;
+    pub const WATCHING: u32 = 1 << 8;
 }
 
 impl ClientRecord {
@@ -106,6 +114,9 @@ impl ClientRecord {
             net_in: AtomicU64::new(0),
             net_out: AtomicU64::new(0),
             commands: AtomicU64::new(0),
+            queued: AtomicU64::new(0),
+            queue_memory: AtomicU64::new(0),
+            touched: AtomicBool::new(false),
             doomed: AtomicBool::new(false),
             names: Mutex::default(),
         }

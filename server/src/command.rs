@@ -129,6 +129,8 @@ pub enum Reach {
     All,
     /// This cell only, e.g. the one that a SCAN cursor points into.
     Cell(u8),
+    /// Those of the commands that the caller has queued, and of the keys that it watches.
+    Transaction,
 }
 
 impl Command {
@@ -297,6 +299,10 @@ pub mod flag {
     pub const TOUCHES_ARBITRARY_KEYS: Flags = 1 << 33;
     /// Not a write, yet may have effects to replicate.
     pub const MAY_REPLICATE: Flags = 1 << 34;
+    /// Runs at once even between MULTI and EXEC.
+    pub const NOT_QUEUED: Flags = 1 << 36;
+    /// EXEC.
+    pub const EXECUTES_QUEUE: Flags = 1 << 37;
     /// Spoken between servers only; COMMAND DOCS says `syscmd`.
     pub const SYSCMD: Flags = 1 << 35;
 }

@@ -97,11 +97,16 @@ fn expire_due(exec: &mut Executor) {
 fn expire_cell(exec: &mut Executor, access: &mut Access<'_>, cell: usize, until_ns: u64) -> i64 {
     let (stats, lag) = (exec.stats(), &exec.server.lag);
     let mut next = i64::MAX;
-    for db in access.data(cell).dbs_mut() {
+    let router = exec.server.router;
+    let (ledger, dbs) = access.data(cell).all_parts();
+    for (index, db) in dbs.iter_mut().enumerate() {
         loop {
             let now_ms = exec.now_ms as u64;
             let slice = db.expire(now_ms, ITEMS_PER_LOOK, |entry, deadline| {
                 lag.record(now_ms.saturating_sub(deadline));
+                if ledger.observers.is_any() {
+                    ledger.changed(index, router.key(entry.key()).hash);
+                }
                 exec.discard(entry);
             });
             stats.expired_keys.add(slice.entries as u64);

@@ -7,6 +7,7 @@ use ostraka_datatypes::resp::{Mark, Output, Reply};
 
 use crate::call::{Args, Call};
 use crate::command::Command;
+use crate::command::flag::{EXECUTES_QUEUE, NO_MULTI};
 use crate::executor::Executor;
 use crate::fault::Fault;
 use crate::gates;
@@ -14,9 +15,11 @@ use crate::keyspace::Keyspace;
 use crate::monitor;
 use crate::server::{Access, gate};
 use crate::session::{ReplyMode, Session};
+use crate::shards::CellSet;
 use crate::slices;
 use crate::slowlog::{self, Cost};
 use crate::task::{Bounce, Job, Task};
+use crate::transaction::Queue;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,21 @@ pub fn execute(
     {
         return Ended::Busy;
     }
+    call(exec, access, command, args, session, output, job)
+}
+
+/// Runs one command that nothing is in the way of, be it part of another one.
+#[inline]
+fn call(
+    exec: &mut Executor,
+    access: &mut Access<'_>,
+    command: &'static Command,
+    args: Args<'_>,
+    session: &mut Session,
+    output: &mut Output,
+    job: &mut Option<Box<dyn Job>>,
+) -> Ended {
+    let raised = exec.raised();
     exec.note(command.id());
     let before = output.mark();
     let unsent = output.len();
@@ -120,6 +138,48 @@ fn account(
     }
 }
 
+/// Runs the commands of a transaction, as parts of the command that ends it.
+pub fn run_queue(c: &mut Call<'_>, queue: &Queue) {
+    let router = c.server.router;
+    c.session.atomic = true;
+    for (command, args) in queue.iter(router) {
+        let (exec, access) = c.db.parts();
+        let output = c.reply.output();
+        let ended = call(exec, access, command, args, c.session, output, c.job);
+        assert_eq!(ended, Ended::Answered, "no part of a transaction waits");
+        c.reply.set_protocol(c.session.protocol);
+    }
+    c.session.atomic = false;
+    assert!(c.job.is_none(), "no part of a transaction leaves a job");
+}
+
+/// Puts a command that needs `cells` off until EXEC.
+pub fn put_off(
+    exec: &mut Executor,
+    command: &'static Command,
+    args: Args<'_>,
+    cells: CellSet,
+    session: &mut Session,
+    output: &mut Output,
+) {
+    let raised = exec.raised();
+    if (raised != 0 || !session.authenticated)
+        && let Err(fault) = gates::check(exec, raised, session, command, args)
+    {
+        return refuse(exec, session, output, Some(command), &fault);
+    }
+    if command.is(NO_MULTI) {
+        return refuse(exec, session, output, Some(command), &Fault::NotInsideMulti);
+    }
+    let before = output.mark();
+    let mode = session.begin_reply();
+    session.put_off(command, args, cells);
+    Reply::new(output, session.protocol).simple("QUEUED");
+    if mode != ReplyMode::On {
+        mute(mode, session, output, before);
+    }
+}
+
 /// Runs a command that waited for its cells in an inbox.
 pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
     exec.begin_job();
@@ -154,6 +214,7 @@ pub fn refuse(
     command: Option<&'static Command>,
     fault: &Fault,
 ) {
+    let fault = &refuse_in_transaction(exec, session, command, fault);
     let before = output.mark();
     Reply::new(output, session.protocol).error(fault.text());
     let mode = session.begin_reply();
@@ -163,6 +224,25 @@ pub fn refuse(
     if let Some(command) = command {
         exec.stats().command(command.id()).rejected.add(1);
     }
+}
+
+/// A transaction in which a command was refused is not executed; one whose EXEC is refused is over.
+fn refuse_in_transaction(
+    exec: &mut Executor,
+    session: &mut Session,
+    command: Option<&'static Command>,
+    fault: &Fault,
+) -> Fault {
+    if !command.is_some_and(|command| command.is(EXECUTES_QUEUE)) {
+        if let Some(queue) = &mut session.queue {
+            queue.spoilt = true;
+        }
+        return fault.clone();
+    }
+    if let Some(queue) = session.end_queue() {
+        exec.take_queue(queue);
+    }
+    Fault::transaction_discarded(fault)
 }
 
 #[cold]

@@ -15,10 +15,12 @@ use crate::lazy_free::{self, Garbage};
 use crate::os::clock::Clock;
 use crate::os::entropy::Dice;
 use crate::server::{Access, Server, Shard};
+use crate::session::Session;
 use crate::shards::{CellSet, Executor as Runs};
 use crate::slowlog::Thresholds;
 use crate::stats::LoopStats;
-use crate::task::{Mail, Task};
+use crate::task::{Errand, Mail, Unwatch};
+use crate::transaction::Queue;
 
 /// Time that a loop spends on other loops' jobs or on a duty before it looks at its sockets again.
 pub const SLICE_NS: u64 = 100_000;
@@ -52,6 +54,8 @@ pub struct Executor {
     asleep: CellSet,
     /// A buffer that replies are gathered in, lent from connection to connection.
     buffer: Vec<u8>,
+    /// An empty queue, lent from transaction to transaction.
+    queue: Option<Box<Queue>>,
 }
 
 impl Executor {
@@ -76,6 +80,7 @@ impl Executor {
             begun: 0,
             asleep: CellSet::EMPTY,
             buffer: Vec::new(),
+            queue: None,
         };
         executor.begin_turn();
         executor
@@ -163,6 +168,36 @@ impl Executor {
         }
     }
 
+    /// An empty queue for a transaction that begins.
+    pub fn lend_queue(&mut self) -> Box<Queue> {
+        self.queue.take().unwrap_or_default()
+    }
+
+    /// Keeps the queue of a transaction that has ended.
+    pub fn take_queue(&mut self, queue: Box<Queue>) {
+        self.queue = queue.emptied();
+    }
+
+    /// Takes back what the session of a connection that is gone has left in cells; those that are busy see to it
+    /// themselves.
+    pub fn forget(&mut self, session: &mut Session) {
+        let Some(watching) = session.watching.take() else {
+            return;
+        };
+        let (cells, client) = (watching.cells(), session.id());
+        match self.server.cells.try_take(cells, self) {
+            Some(mut held) => {
+                watching.end(&mut held.access(), client);
+                held.release(self);
+            }
+            None => {
+                let watching = *watching;
+                let errand = Errand::Unwatch(Box::new(Unwatch { client, watching }));
+                self.server.cells.submit(cells, errand, self);
+            }
+        }
+    }
+
     /// Frees what may be large off the loop; it counts as so many objects.
     pub fn free_later(&self, objects: usize, garbage: Garbage) {
         self.stats().lazyfreed_objects.add(objects as u64);
@@ -210,10 +245,15 @@ impl Executor {
     }
 }
 
-impl Runs<Shard, Box<Task>> for Executor {
-    fn run(&mut self, access: &mut Access<'_>, mut task: Box<Task>) {
-        engine::run_task(self, access, &mut task);
-        self.post(task.origin.home, Mail::Done(task));
+impl Runs<Shard, Errand> for Executor {
+    fn run(&mut self, access: &mut Access<'_>, errand: Errand) {
+        match errand {
+            Errand::Command(mut task) => {
+                engine::run_task(self, access, &mut task);
+                self.post(task.origin.home, Mail::Done(task));
+            }
+            Errand::Unwatch(unwatch) => unwatch.watching.end(access, unwatch.client),
+        }
     }
 
     fn hand_over(&mut self, cell: usize) {

@@ -56,6 +56,12 @@ faults! {
         your configuration is correct?";
     MaxClients = "ERR max number of clients reached";
     OutOfMemory = "OOM command not allowed when used memory > 'maxmemory'.";
+    ExecWithoutMulti = "ERR EXEC without MULTI";
+    DiscardWithoutMulti = "ERR DISCARD without MULTI";
+    NestedMulti = "ERR MULTI calls can not be nested";
+    WatchInsideMulti = "ERR WATCH inside MULTI is not allowed";
+    NotInsideMulti = "ERR Command not allowed inside a transaction";
+    ExecAborted = "EXECABORT Transaction discarded because of previous errors.";
     InvalidCommand = "ERR Invalid command specified";
     NoKeyArguments = "ERR The command has no key arguments";
     InvalidArgumentCount = "ERR Invalid number of arguments specified for command";
@@ -75,6 +81,14 @@ impl Fault {
     /// The code that INFO errorstats counts under: the first of several words.
     pub fn code(&self) -> &str {
         self.text().split_once(' ').map_or("ERR", |(code, _)| code)
+    }
+
+    /// `EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command`
+    pub fn transaction_discarded(reason: &Fault) -> Self {
+        let text = reason.text();
+        let text = text.strip_prefix("ERR ").unwrap_or(text);
+        let text = format!("EXECABORT Transaction discarded because of: {text}");
+        Self::Text(Cow::Owned(text))
     }
 
     /// `ERR invalid expire time in 'set' command`

@@ -22,13 +22,18 @@ pub fn check(
     if session.must_authenticate(&exec.settings) && !command.is(NO_AUTH) {
         return Err(Fault::NotAuthenticated);
     }
-    if raised & gate::OUT_OF_MEMORY != 0 && command.is(DENYOOM) {
+    if raised & gate::OUT_OF_MEMORY != 0 && needs_memory(session, command) {
         return Err(Fault::OutOfMemory);
     }
     if session.monitor && command.is(READONLY | WRITE | MAY_REPLICATE) {
         return Err(Fault::MonitorOnly);
     }
     Ok(())
+}
+
+/// Whatever is queued needs memory; EXEC does if one of the commands does.
+fn needs_memory(session: &Session, command: &Command) -> bool {
+    session.puts_off(command) || session.flags_of(command) & DENYOOM != 0
 }
 
 /// Whether CLIENT PAUSE keeps a command waiting. One that would be refused anyway is refused at once.
@@ -52,7 +57,8 @@ fn is_held_back(
     command: &'static Command,
     args: Args<'_>,
 ) -> bool {
-    let concerned = raised & gate::PAUSE_ALL != 0 || command.is(WRITE | MAY_REPLICATE);
+    let concerned =
+        raised & gate::PAUSE_ALL != 0 || session.flags_of(command) & (WRITE | MAY_REPLICATE) != 0;
     concerned
         && exec.server.pause.is_on(exec.server, exec.now_ms)
         && check(exec, raised, session, command, args).is_ok()

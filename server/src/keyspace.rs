@@ -14,6 +14,7 @@ use crate::config::settings::EvictionPolicy;
 use crate::executor::Executor;
 use crate::fault::Fault;
 use crate::lazy_free;
+use crate::observers::Ledger;
 use crate::router::Key;
 use crate::server::{Access, Shard, gate};
 use crate::session::Session;
@@ -145,8 +146,9 @@ impl<'a> Keyspace<'a> {
     fn look_up(&mut self, key: Key<'_>, touch: Option<Touch>) -> Option<EntryRef<'_>> {
         let stats = self.exec.stats();
         let (now, paused) = (self.exec.now_ms as u64, self.paused);
-        let shard = self.access.data(key.cell);
-        match lookup(shard.db_mut(self.db), key, now, paused) {
+        let index = self.db;
+        let (ledger, db) = self.access.data(key.cell).parts(index);
+        match lookup(db, key, now, paused) {
             Lookup::Live(mut found) => {
                 stats.keyspace_hits.add(1);
                 if let Some(touch) = touch {
@@ -158,6 +160,7 @@ impl<'a> Keyspace<'a> {
                 stats.keyspace_misses.add(1);
                 if matches!(lookup, Lookup::Expired) {
                     stats.expired_keys.add(1);
+                    ledger.changed(index, key.hash);
                 }
                 None
             }
@@ -245,8 +248,8 @@ impl<'a> Keyspace<'a> {
         let hint = self.touch().fresh();
         let (now, db) = (self.exec.now_ms as u64, self.db);
         let shard = self.access.data(key.cell);
-        let (changes, db) = shard.parts(db);
-        *changes += 1;
+        let (ledger, db) = shard.parts(db);
+        ledger.changes += 1;
         let deadline = match db.find(key.hash, key.bytes, now) {
             Lookup::Live(mut found) => {
                 let deadline = match ttl {
@@ -293,19 +296,23 @@ impl<'a> Keyspace<'a> {
     pub fn edit(&mut self, key: Key<'_>) -> Option<Edit<'_>> {
         let touch = self.touch();
         let (now, db) = (self.exec.now_ms as u64, self.db);
-        let (changes, db) = self.access.data(key.cell).parts(db);
+        let index = self.db;
+        let (ledger, db) = self.access.data(key.cell).parts(db);
         match db.find(key.hash, key.bytes, now) {
             Lookup::Live(mut found) => {
                 touch.apply(&mut found);
                 Some(Edit {
                     found,
-                    changes,
+                    ledger,
                     exec: self.exec,
+                    db: index,
+                    hash: key.hash,
                     cell: key.cell,
                 })
             }
             Lookup::Expired => {
                 self.exec.stats().expired_keys.add(1);
+                ledger.changed(index, key.hash);
                 None
             }
             Lookup::Missing => None,
@@ -326,8 +333,9 @@ impl<'a> Keyspace<'a> {
         change: impl FnOnce(&mut Entry) -> Changed<R>,
     ) -> Result<Option<R>, Fault> {
         let touch = self.touch();
-        let (now, now_ms, db) = (self.exec.now_ms as u64, self.exec.now_ms, self.db);
-        let db = self.access.data(key.cell).db_mut(db);
+        let (now, now_ms) = (self.exec.now_ms as u64, self.exec.now_ms);
+        let index = self.db;
+        let (ledger, db) = self.access.data(key.cell).parts(index);
         let (changed, emptied) = match db.find(key.hash, key.bytes, now) {
             Lookup::Live(mut found) => {
                 if found.entry().kind() != kind {
@@ -352,6 +360,7 @@ impl<'a> Keyspace<'a> {
             lookup => {
                 if matches!(lookup, Lookup::Expired) {
                     self.exec.stats().expired_keys.add(1);
+                    ledger.changed(index, key.hash);
                 }
                 if missing == Missing::Skip {
                     return Ok(None);
@@ -371,7 +380,7 @@ impl<'a> Keyspace<'a> {
     /// What follows from a change of a collection.
     #[inline]
     fn record_change<R>(&mut self, key: Key<'_>, changed: &Changed<R>, emptied: bool) {
-        self.access.data(key.cell).changes += changed.count;
+        self.access.data(key.cell).ledger.changes += changed.count;
         if let Some(event) = changed.event {
             self.record(event, key);
         }
@@ -399,8 +408,8 @@ impl<'a> Keyspace<'a> {
         if let Some(deadline) = entry.deadline() {
             self.exec.expect(key.cell, deadline as i64);
         }
-        let (changes, db) = self.access.data(key.cell).parts(self.db);
-        *changes += 1;
+        let (ledger, db) = self.access.data(key.cell).parts(self.db);
+        ledger.changes += 1;
         db.insert(key.hash, entry, hint);
         self.record(event, key);
     }
@@ -408,7 +417,7 @@ impl<'a> Keyspace<'a> {
     /// Takes the entry of `key` out.
     pub fn take(&mut self, key: Key<'_>, event: Event) -> Option<Entry> {
         let entry = self.find(key)?.remove();
-        self.access.data(key.cell).changes += 1;
+        self.access.data(key.cell).ledger.changes += 1;
         self.record(event, key);
         Some(entry)
     }
@@ -421,20 +430,24 @@ impl<'a> Keyspace<'a> {
         was_there
     }
 
-    /// What follows from a change: nothing yet beyond the counter; persistence, WATCH, notifications and tracking
-    /// hang on here.
+    /// What follows from a change, beyond the counter: who watches the key is told. Persistence, notifications and
+    /// tracking hang on here.
     #[inline]
-    pub fn record(&mut self, _event: Event, _key: Key<'_>) {
+    pub fn record(&mut self, _event: Event, key: Key<'_>) {
         self.committed = true;
+        let db = self.db;
+        self.access.data(key.cell).ledger.changed(db, key.hash);
     }
 
     fn find(&mut self, key: Key<'_>) -> Option<Found<'_>> {
         let (now, paused) = (self.exec.now_ms as u64, self.paused);
-        let db = self.access.data(key.cell).db_mut(self.db);
+        let index = self.db;
+        let (ledger, db) = self.access.data(key.cell).parts(index);
         match lookup(db, key, now, paused) {
             Lookup::Live(found) => Some(found),
             Lookup::Expired => {
                 self.exec.stats().expired_keys.add(1);
+                ledger.changed(index, key.hash);
                 None
             }
             Lookup::Missing => None,
@@ -447,6 +460,11 @@ impl<'a> Keyspace<'a> {
     }
 
     // ---- the whole
+
+    /// What another command needs to be run with, within this one.
+    pub fn parts(&mut self) -> (&mut Executor, &mut Access<'a>) {
+        (self.exec, &mut self.access)
+    }
 
     /// Cells that the command holds.
     pub fn held(&self) -> crate::shards::CellSet {
@@ -506,8 +524,10 @@ fn lookup<'d>(db: &'d mut Db, key: Key<'_>, now: u64, paused: bool) -> Lookup<'d
 /// An entry that may be changed. Every change names its event.
 pub struct Edit<'a> {
     found: Found<'a>,
-    changes: &'a mut u64,
+    ledger: &'a mut Ledger,
     exec: &'a mut Executor,
+    db: usize,
+    hash: u64,
     cell: usize,
 }
 
@@ -519,23 +539,30 @@ impl Edit<'_> {
 
     /// Changes the value.
     #[inline]
-    pub fn change<R>(&mut self, _event: Event, change: impl FnOnce(&mut Entry) -> R) -> R {
-        *self.changes += 1;
+    pub fn change<R>(&mut self, event: Event, change: impl FnOnce(&mut Entry) -> R) -> R {
+        self.record(event);
         self.found.update(change)
     }
 
     /// Another value and deadline.
-    pub fn replace(&mut self, _event: Event, value: Value<'_>, deadline: Option<u64>) {
-        *self.changes += 1;
+    pub fn replace(&mut self, event: Event, value: Value<'_>, deadline: Option<u64>) {
+        self.record(event);
         self.found.replace(value, deadline);
         self.expect(deadline);
     }
 
     /// Another deadline, or none.
-    pub fn set_deadline(&mut self, _event: Event, deadline: Option<u64>) {
-        *self.changes += 1;
+    pub fn set_deadline(&mut self, event: Event, deadline: Option<u64>) {
+        self.record(event);
         self.found.set_deadline(deadline);
         self.expect(deadline);
+    }
+
+    /// See [`Keyspace::record`].
+    #[inline]
+    fn record(&mut self, _event: Event) {
+        self.ledger.changes += 1;
+        self.ledger.changed(self.db, self.hash);
     }
 
     fn expect(&mut self, deadline: Option<u64>) {
@@ -544,8 +571,8 @@ impl Edit<'_> {
         }
     }
 
-    pub fn remove(self, _event: Event) -> Entry {
-        *self.changes += 1;
+    pub fn remove(mut self, event: Event) -> Entry {
+        self.record(event);
         self.found.remove()
     }
 }

@@ -17,6 +17,7 @@ use crate::config::ConfigStore;
 use crate::latency::Spikes;
 use crate::lazy_free::LazyFree;
 use crate::monitor::Monitors;
+use crate::observers::Ledger;
 use crate::os::platform::{Listener, Waker};
 use crate::recent::Recent;
 use crate::router::Router;
@@ -25,11 +26,11 @@ use crate::shards::{self, Cells};
 use crate::slices::{LongWork, Pending};
 use crate::slowlog::Logs;
 use crate::stats::LoopStats;
-use crate::task::{Mail, Task};
+use crate::task::{Errand, Mail};
 use crate::vitals::Vitals;
 
 /// Access to the data of cells that are held.
-pub type Access<'h> = shards::Access<'h, Shard, Box<Task>>;
+pub type Access<'h> = shards::Access<'h, Shard, Errand>;
 
 /// Bits of [`Server::gates`]: conditions under which a command is looked at before it runs. All are 0 nearly always.
 pub mod gate {
@@ -62,8 +63,7 @@ pub struct Shard {
     next_identity: u64,
     /// Keys that long work under way will write.
     pub pending: Vec<Pending>,
-    /// Changes since the server started, as INFO's `rdb_changes_since_last_save` counts them.
-    pub changes: u64,
+    pub ledger: Ledger,
 }
 
 impl Shard {
@@ -74,7 +74,7 @@ impl Shard {
             flushed: Vec::new(),
             next_identity: databases as u64,
             pending: Vec::new(),
-            changes: 0,
+            ledger: Ledger::default(),
         }
     }
 
@@ -88,10 +88,15 @@ impl Shard {
         &mut self.dbs[index]
     }
 
-    /// The counter of changes, and a database to change.
+    /// The ledger of changes, and a database to change.
     #[inline]
-    pub fn parts(&mut self, index: usize) -> (&mut u64, &mut Db) {
-        (&mut self.changes, &mut self.dbs[index])
+    pub fn parts(&mut self, index: usize) -> (&mut Ledger, &mut Db) {
+        (&mut self.ledger, &mut self.dbs[index])
+    }
+
+    /// The ledger of changes, and all databases.
+    pub fn all_parts(&mut self) -> (&mut Ledger, &mut [Db]) {
+        (&mut self.ledger, &mut self.dbs)
     }
 
     pub fn dbs_mut(&mut self) -> &mut [Db] {
@@ -99,6 +104,9 @@ impl Shard {
     }
 
     pub fn swap(&mut self, one: usize, other: usize) {
+        let observers = &mut self.ledger.observers;
+        observers.replaced(&mut self.dbs, one, Some(other));
+        observers.replaced(&mut self.dbs, other, Some(one));
         self.dbs.swap(one, other);
         self.identities.swap(one, other);
     }
@@ -116,8 +124,9 @@ impl Shard {
         if keys == 0 {
             return (0, None);
         }
+        self.ledger.observers.replaced(&mut self.dbs, index, None);
         let mut old = self.dbs[index].take();
-        self.changes += keys as u64;
+        self.ledger.changes += keys as u64;
         let identity = std::mem::replace(&mut self.identities[index], DbId(self.next_identity));
         self.next_identity += 1;
         if old.table().views() == 0 {
@@ -185,7 +194,7 @@ pub struct Identity {
 
 /// Everything that is shared.
 pub struct Server {
-    pub cells: Cells<Shard, Box<Task>>,
+    pub cells: Cells<Shard, Errand>,
     pub loops: Box<[LoopHandle]>,
     pub router: Router,
     pub clients: Registry,

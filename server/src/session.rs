@@ -8,8 +8,13 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ostraka_datatypes::resp::Protocol;
 
+use crate::call::Args;
 use crate::clients::{ClientRecord, flag};
+use crate::command::flag::{EXECUTES_QUEUE, NOT_QUEUED};
+use crate::command::{Command, Flags};
 use crate::config::Settings;
+use crate::shards::CellSet;
+use crate::transaction::{Queue, Watching};
 
 /// Whether replies are sent (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,9 @@ pub struct Session {
     pub monitor: bool,
     /// The commands that run belong together (EXEC): none of them can wait, be tried again, or leave a job.
     pub atomic: bool,
+    /// What has been queued since MULTI.
+    pub queue: Option<Box<Queue>>,
+    pub watching: Option<Box<Watching>>,
     /// Close once everything written so far has been sent.
     pub close_after_reply: bool,
 }
@@ -55,6 +63,8 @@ impl Session {
             no_touch: false,
             monitor: false,
             atomic: false,
+            queue: None,
+            watching: None,
             close_after_reply: false,
         }
     }
@@ -88,6 +98,54 @@ impl Session {
             self.reply_mode = ReplyMode::Skipping;
         }
         self.reply_mode
+    }
+
+    /// Whether `command` is put off until EXEC.
+    #[inline]
+    pub fn puts_off(&self, command: &Command) -> bool {
+        self.queue.is_some() && !command.is(NOT_QUEUED)
+    }
+
+    /// The flags of `command`; for EXEC, those of what it will run as well.
+    pub fn flags_of(&self, command: &Command) -> Flags {
+        match &self.queue {
+            Some(queue) if command.is(EXECUTES_QUEUE) => command.flags | queue.flags(),
+            _ => command.flags,
+        }
+    }
+
+    /// The cells of all that has been queued and of all watched keys: what EXEC needs, and whatever else ends a
+    /// transaction.
+    pub fn transaction_cells(&self) -> CellSet {
+        let queued = self.queue.as_ref().map_or(CellSet::EMPTY, |q| q.cells());
+        let watched = self.watching.as_ref().map_or(CellSet::EMPTY, |w| w.cells());
+        queued.union(watched)
+    }
+
+    /// MULTI.
+    pub fn begin_queue(&mut self, queue: Box<Queue>) {
+        self.queue = Some(queue);
+        self.record.put(flag::MULTI, true);
+    }
+
+    /// Queues a command that needs `cells`.
+    #[inline]
+    pub fn put_off(&mut self, command: &'static Command, args: Args<'_>, cells: CellSet) {
+        if let Some(queue) = &mut self.queue {
+            queue.push(command, args, cells);
+            self.record.queued.store(queue.len() as u64, Relaxed);
+            let memory = queue.allocated() as u64;
+            self.record.queue_memory.store(memory, Relaxed);
+        }
+    }
+
+    /// EXEC and DISCARD: what has been queued.
+    pub fn end_queue(&mut self) -> Option<Box<Queue>> {
+        let queue = self.queue.take()?;
+        self.record.put(flag::MULTI, false);
+        self.record.queued.store(0, Relaxed);
+        self.record.queue_memory.store(0, Relaxed);
+        Some(queue)
     }
 
     pub fn set_monitor(&mut self, on: bool) {

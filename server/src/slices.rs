@@ -19,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use ostraka_datatypes::resp::{Output, Protocol, Reply};
 
 use crate::call::{Call, Fault, Outcome};
+use crate::command::flag::EXECUTES_QUEUE;
 use crate::command::keys::keys_of;
 use crate::command::{Command, Reach};
 use crate::executor::{Executor, SLICE_NS};
@@ -183,7 +184,8 @@ pub fn is_pending(
     };
     match command.reach(args) {
         Reach::None | Reach::Cell(_) => false,
-        Reach::All => access
+        Reach::Transaction if !command.is(EXECUTES_QUEUE) => false,
+        Reach::All | Reach::Transaction => access
             .set()
             .iter()
             .any(|cell| !access.peek(cell).pending.is_empty()),

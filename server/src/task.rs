@@ -8,6 +8,7 @@ use crate::command::Command;
 use crate::executor::Executor;
 use crate::os::platform::Socket;
 use crate::session::Session;
+use crate::transaction::Watching;
 
 /// A connection as others name it: the loop that owns it, its slab key there, and the client's id, which no
 /// later connection at that key can have.
@@ -40,6 +41,19 @@ pub enum Bounce {
     Paused,
     /// It has to wait for somebody's long work.
     Busy,
+}
+
+/// What waits in the inbox of a cell, to be done by whoever holds it.
+pub enum Errand {
+    Command(Box<Task>),
+    /// A client is gone that watched keys.
+    Unwatch(Box<Unwatch>),
+}
+
+/// The keys that a client watched until its connection ended.
+pub struct Unwatch {
+    pub client: u64,
+    pub watching: Watching,
 }
 
 /// Work that a command has begun with its cells held and that its loop continues in slices, taking cells by

@@ -16,7 +16,7 @@ use ostraka_server::os::clock::{Clock, SimulatedTime};
 use ostraka_server::os::entropy::Dice;
 use ostraka_server::server::{Identity, Parts, Server, Shard};
 use ostraka_server::shards::{CellSet, Held};
-use ostraka_server::task::Task;
+use ostraka_server::task::Errand;
 
 use crate::clients::SimClient;
 use crate::net::Net;
@@ -35,7 +35,7 @@ pub struct World {
     loops: Vec<Sleeper>,
     /// Holds cells between the turns of loops, as a thread would that was preempted.
     phantom: Executor,
-    grip: Option<Held<'static, Shard, Box<Task>>>,
+    grip: Option<Held<'static, Shard, Errand>>,
     pub clients: Vec<SimClient>,
     pub steps: usize,
 }

@@ -38,6 +38,11 @@ impl Client {
         self.reply().expect("a complete reply")
     }
 
+    /// Whether there is a reply, rather than a closed connection.
+    pub fn ask_or_closed(&mut self, args: &[impl AsRef<[u8]>]) -> bool {
+        self.stream.write_all(&encode(args)).is_ok() && self.reply().is_ok()
+    }
+
     /// The reply to words separated by blanks, its lines joined by blanks.
     pub fn say(&mut self, words: &str) -> String {
         self.ask(&words.split_whitespace().collect::<Vec<_>>())

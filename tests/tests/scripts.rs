@@ -41,3 +41,8 @@ fn server() {
 fn connection() {
     check("connection");
 }
+
+#[test]
+fn transactions() {
+    check("transactions");
+}

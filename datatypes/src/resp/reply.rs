@@ -64,6 +64,11 @@ impl<'a> Reply<'a> {
         self.protocol = protocol;
     }
 
+    /// Where it is written, for a reply that is made of other commands' replies.
+    pub fn output(&mut self) -> &mut Output {
+        self.output
+    }
+
     /// Bytes that wait to be sent, those of earlier commands included.
     pub fn len(&self) -> usize {
         self.output.len()

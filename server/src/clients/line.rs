@@ -37,8 +37,8 @@ pub fn line(
         .and_then(|id| commands.rows().get(id))
         .map_or("NULL", |row| row.name);
     format!(
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi=-1 \
-         qbuf={query} qbuf-free={} argv-mem={} multi-mem=0 rbs=0 rbp=0 obl={obl} oll={oll} omem={omem} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} \
+         qbuf={query} qbuf-free={} argv-mem={} multi-mem={} rbs=0 rbp=0 obl={obl} oll={oll} omem={omem} \
          tot-mem={} events={} cmd={command} user={DEFAULT_USER} redir=-1 resp={} lib-name={} lib-ver={} \
          tot-net-in={} tot-net-out={} tot-cmds={}",
         record.id,
@@ -50,8 +50,10 @@ pub fn line(
         seconds(record.last_active_ms.load(Relaxed)),
         flags(record),
         record.db.load(Relaxed),
+        queued(record),
         read(&record.query_capacity).saturating_sub(query),
         own.arguments,
+        read(&record.queue_memory),
         memory(record),
         if unsent > 0 { "rw" } else { "r" },
         record.protocol.load(Relaxed),
@@ -75,13 +77,26 @@ pub struct RequestSize {
 /// Bytes of memory that a client takes: its buffers, and what a connection costs at least.
 pub fn memory(record: &ClientRecord) -> u64 {
     const IDLE: usize = size_of::<Connection>() + size_of::<Session>() + size_of::<ClientRecord>();
-    IDLE as u64 + record.query_capacity.load(Relaxed) + record.output_memory.load(Relaxed)
+    IDLE as u64
+        + record.query_capacity.load(Relaxed)
+        + record.queue_memory.load(Relaxed)
+        + record.output_memory.load(Relaxed)
+}
+
+/// Commands that wait for EXEC; -1 outside of MULTI.
+fn queued(record: &ClientRecord) -> i64 {
+    if record.has(flag::MULTI) {
+        record.queued.load(Relaxed) as i64
+    } else {
+        -1
+    }
 }
 
 /// The letters of `flags=`; `N` if there are none.
 pub fn flags(record: &ClientRecord) -> String {
-    let letters: String = [
+    let mut letters: String = [
         (flag::MONITOR, 'O'),
+        (flag::MULTI, 'x'),
         (flag::WAITING, 'b'),
         (flag::CLOSE_AFTER_REPLY, 'c'),
         (flag::CLOSE_ASAP, 'A'),
@@ -93,6 +108,9 @@ pub fn flags(record: &ClientRecord) -> String {
     .filter(|(bit, _)| record.has(*bit))
     .map(|(_, letter)| letter)
     .collect();
+    if record.touched.load(Relaxed) {
+        letters.push('d');
+    }
     if letters.is_empty() {
         "N".to_owned()
     } else {

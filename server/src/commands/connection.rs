@@ -8,6 +8,7 @@ use ostraka_datatypes::numbers;
 use ostraka_datatypes::resp::Protocol;
 
 use super::client::{named, set_name};
+use super::transactions::discard_transaction;
 use crate::call::{Args, Call, Fault, Outcome};
 use crate::clients::DEFAULT_USER;
 use crate::command::row::*;
@@ -210,7 +211,7 @@ fn ping(c: &mut Call<'_>) -> Outcome {
 
 command! { QUIT =
     name: "quit", run: quit, arity: -1,
-    flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY, categories: CONNECTION,
+    flags: NOT_QUEUED | NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY, categories: CONNECTION,
     group: Group::Connection, since: "1.0.0", complexity: "O(1)",
     summary: "Closes the connection.",
     deprecated: deprecated("7.2.0", "just closing the connection"),
@@ -223,8 +224,8 @@ fn quit(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { RESET =
-    name: "reset", run: reset, arity: 1,
-    flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY, categories: CONNECTION,
+    name: "reset", run: reset, arity: 1, route: Route::Custom(|_| Reach::Transaction),
+    flags: NOT_QUEUED | NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY, categories: CONNECTION,
     group: Group::Connection, since: "6.2.0", complexity: "O(1)",
     summary: "Resets the connection.",
 }
@@ -237,6 +238,7 @@ fn reset(c: &mut Call<'_>) -> Outcome {
             .monitors
             .remove(c.server, c.session.record.origin());
     }
+    discard_transaction(c);
     c.session.select(0);
     c.session.reply_mode = ReplyMode::On;
     c.session.set_no_touch(false);

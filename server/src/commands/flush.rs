@@ -59,7 +59,7 @@ fn flush(c: &mut Call<'_>, databases: std::ops::Range<usize>) -> Outcome {
             }
         }
     }
-    if !lazily && c.server.lazy_free.pending() > 0 {
+    if !lazily && !c.session.atomic && c.server.lazy_free.pending() > 0 {
         *c.job = Some(Box::new(Freed));
         return Ok(());
     }
@@ -107,7 +107,7 @@ fn swapdb(c: &mut Call<'_>) -> Outcome {
     for cell in c.db.held() {
         c.db.shard(cell).swap(one, other);
     }
-    c.db.shard(0).changes += 1;
+    c.db.shard(0).ledger.changes += 1;
     c.reply.ok();
     Ok(())
 }

@@ -45,7 +45,7 @@ fn keys(c: &mut Call<'_>) -> Outcome {
         return Ok(());
     }
     let (held, now_ms) = (c.db.held(), c.db.now_ms() as u64);
-    if c.db.len() < AT_ONCE {
+    if c.db.len() < AT_ONCE || c.session.atomic {
         let mut part = Part::new(text, now_ms);
         for cell in held {
             part.look(c.db.share(cell).iter());

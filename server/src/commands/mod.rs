@@ -27,6 +27,7 @@ pub mod server;
 pub mod set;
 pub mod slowlog;
 pub mod string;
+pub mod transactions;
 
 use crate::command::Command;
 
@@ -57,4 +58,5 @@ pub static FAMILIES: &[&[&Command]] = &[
     set::ROWS,
     slowlog::ROWS,
     string::ROWS,
+    transactions::ROWS,
 ];

@@ -34,6 +34,7 @@ pub struct Clients {
     pub connected: u64,
     /// Connections waiting for CLIENT UNPAUSE or the end of a pause.
     pub waiting: u64,
+    pub watching: u64,
     /// Bytes of buffers, and of the longest ones.
     pub buffer_bytes: u64,
     pub longest_input: u64,
@@ -76,6 +77,8 @@ pub struct Keys {
     pub databases: Vec<DatabaseKeys>,
     /// Changes since the server started.
     pub changes: u64,
+    /// Keys that somebody watches.
+    pub watched: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,10 +107,12 @@ impl Keys {
         let mut keys = Self {
             databases: vec![DatabaseKeys::default(); databases],
             changes: 0,
+            watched: 0,
         };
         for cell in c.db.held() {
             let shard = c.db.shard(cell);
-            keys.changes += shard.changes;
+            keys.changes += shard.ledger.changes;
+            keys.watched += shard.ledger.observers.watched() as u64;
             for (sum, db) in keys.databases.iter_mut().zip(shard.dbs_mut()) {
                 let (table, index) = db.overhead();
                 sum.keys += db.len() as u64;
@@ -133,6 +138,7 @@ impl Clients {
             let output = record.output_bytes.load(Relaxed);
             sums.connected += 1;
             sums.waiting += u64::from(record.has(clients::flag::WAITING));
+            sums.watching += u64::from(record.has(clients::flag::WATCHING));
             sums.buffer_bytes += clients::memory(&record);
             sums.longest_input = sums.longest_input.max(input);
             sums.longest_output = sums.longest_output.max(output);

@@ -128,7 +128,7 @@ const TO_MEMORY: &str = "writing to memory does not fail";
 
 static SECTIONS: &[Section] = &[
     Section::new("server", "Server", server::FIELDS).lines(server::listeners),
-    Section::new("clients", "Clients", clients::FIELDS),
+    Section::new("clients", "Clients", clients::FIELDS).counts_keys(),
     Section::new("memory", "Memory", memory::FIELDS).counts_keys(),
     Section::new("persistence", "Persistence", persistence::FIELDS).counts_keys(),
     Section::new("threads", "Threads", &[]).lines(threads::loops),

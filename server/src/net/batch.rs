@@ -18,8 +18,9 @@ use crate::engine::{self, Ended};
 use crate::executor::Executor;
 use crate::router::Key;
 use crate::server::Access;
+use crate::session::Session;
 use crate::shards::CellSet;
-use crate::task::{Job, Task};
+use crate::task::{Errand, Job, Task};
 use crate::{admission, gates};
 
 /// Commands parsed ahead. More gain nothing: the processor can have about 16 misses under way.
@@ -55,6 +56,8 @@ struct Request {
     /// Its first span and the one behind its last.
     spans: (usize, usize),
     need: CellSet,
+    /// Needs besides the cells of its connection's transaction.
+    ends_transaction: bool,
     key: Option<FirstKey>,
 }
 
@@ -63,6 +66,19 @@ struct FirstKey {
     index: usize,
     hash: u64,
     cell: usize,
+}
+
+impl Request {
+    /// The cells that it needs when its turn has come: none if it is put off until EXEC.
+    fn need_now(&self, connection: &Connection) -> CellSet {
+        match (&connection.session, self.command) {
+            (Some(session), Some(command)) if session.puts_off(command) => CellSet::EMPTY,
+            (Some(session), _) if self.ends_transaction => {
+                self.need.union(session.transaction_cells())
+            }
+            _ => self.need,
+        }
+    }
 }
 
 /// The commands being served; one per loop, its memory reused.
@@ -164,6 +180,7 @@ impl Batch {
             end: place.1,
             spans,
             need: CellSet::EMPTY,
+            ends_transaction: false,
             key: None,
         };
         let router = exec.server.router;
@@ -174,6 +191,7 @@ impl Batch {
         match command.reach(args) {
             Reach::None => {}
             Reach::All => request.need = exec.server.cells.all(),
+            Reach::Transaction => request.ends_transaction = true,
             Reach::Cell(cell) => request.need = CellSet::single(usize::from(cell)),
             Reach::Keys => {
                 for (nth, key) in keys_of(command, args).enumerate() {
@@ -208,10 +226,7 @@ impl Batch {
     ) -> (usize, Option<Served>) {
         let server = exec.server;
         exec.lend_buffer(&mut connection.output);
-        let whole = self
-            .requests
-            .iter()
-            .fold(CellSet::EMPTY, |set, request| set.union(request.need));
+        let whole = self.needed_by_all(connection);
         if let Some(mut held) = server.cells.try_take(whole, exec) {
             exec.begin_batch();
             let mut stopped = None;
@@ -232,10 +247,11 @@ impl Batch {
             };
         }
         for request in &self.requests {
-            let taken = server.cells.try_take(request.need, exec);
+            let need = request.need_now(connection);
+            let taken = server.cells.try_take(need, exec);
             let Some(mut held) = taken else {
                 self.note(connection, request.end);
-                self.leave(request, connection, input, exec);
+                self.leave(request, need, connection, input, exec);
                 return (request.end, Some(Served::Waits));
             };
             exec.begin_batch();
@@ -248,6 +264,21 @@ impl Batch {
         }
         self.note(connection, usize::MAX);
         (0, None)
+    }
+
+    /// What the batch needs to be executed without a break. A transaction that ends in it consists of what was queued
+    /// before, and of what is in the batch itself.
+    fn needed_by_all(&self, connection: &Connection) -> CellSet {
+        let mut whole = CellSet::EMPTY;
+        let mut ends_transaction = false;
+        for request in &self.requests {
+            whole = whole.union(request.need);
+            ends_transaction |= request.ends_transaction;
+        }
+        match &connection.session {
+            Some(session) if ends_transaction => whole.union(session.transaction_cells()),
+            _ => whole,
+        }
     }
 
     /// Keeps the client's record up to date: what ends at `end` or before has been executed.
@@ -351,16 +382,13 @@ impl Batch {
         if gates::is_paused(exec, session, command, args) {
             return Some(Stop::Paused);
         }
+        let output = &mut connection.output;
+        if session.puts_off(command) {
+            engine::put_off(exec, command, args, request.need, session, output);
+            return is_too_much(session, exec).then_some(Stop::Abort);
+        }
         let mut job = None;
-        let ended = engine::execute(
-            exec,
-            access,
-            command,
-            args,
-            session,
-            &mut connection.output,
-            &mut job,
-        );
+        let ended = engine::execute(exec, access, command, args, session, output, &mut job);
         if ended == Ended::Busy {
             return Some(Stop::Busy);
         }
@@ -375,6 +403,7 @@ impl Batch {
     fn leave(
         &self,
         request: &Request,
+        need: CellSet,
         connection: &mut Connection,
         input: &[u8],
         exec: &mut Executor,
@@ -396,7 +425,9 @@ impl Batch {
             bounced: None,
         };
         connection.waiting = Waiting::Task;
-        server.cells.submit(request.need, Box::new(task), exec);
+        server
+            .cells
+            .submit(need, Errand::Command(Box::new(task)), exec);
     }
 }
 
@@ -424,6 +455,21 @@ impl Stop {
             Self::Job(_) | Self::Close | Self::Abort => last.end,
         }
     }
+}
+
+/// Whether a client has more queued than it may: what waits for EXEC counts as what waits to be parsed.
+#[inline]
+fn is_too_much(session: &Session, exec: &Executor) -> bool {
+    let queued = session.queue.as_ref().map_or(0, |queue| queue.bytes());
+    let too_much = queued as u64 > exec.settings.client_query_buffer_limit;
+    if too_much {
+        exec.stats().client_query_limit_disconnections.add(1);
+        crate::log::warning(format_args!(
+            "Closing client that reached max query buffer length: id={} addr={}",
+            session.record.id, session.record.address
+        ));
+    }
+    too_much
 }
 
 /// Whether somebody makes a browser speak to us: no client of ours says this.

@@ -460,6 +460,7 @@ impl EventLoop {
         let job = task.job.take();
         let Some(connection) = self.connection_of(origin) else {
             // The connection died meanwhile; the command has been executed all the same.
+            self.exec.forget(&mut task.session);
             self.jobs
                 .extend(job.map(|job| (origin.token, origin.client, job)));
             return;
@@ -607,9 +608,12 @@ impl EventLoop {
     /// The only place where connections are freed.
     fn bury(&mut self) {
         for token in std::mem::take(&mut self.doomed) {
-            let Some(connection) = self.connections.try_remove(token) else {
+            let Some(mut connection) = self.connections.try_remove(token) else {
                 continue;
             };
+            if let Some(session) = &mut connection.session {
+                self.exec.forget(session);
+            }
             self.platform.detach(connection.socket.descriptor());
             let server = self.exec.server;
             if connection.record.has(flag::MONITOR) {

@@ -1,0 +1,138 @@
+//! Who has to hear of a change in one cell: the clients that watch a key.
+//!
+//! A key is found by its database and hash alone. Two keys with the same hash would be taken for one, which here does
+//! no harm: a transaction is given up that need not be. The hash is keyed, so nobody can bring that about.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use ostraka_datatypes::db::{Db, Lookup};
+
+use crate::clients::ClientRecord;
+use crate::router::Key;
+
+/// What a cell writes down of its changes.
+#[derive(Default)]
+pub struct Ledger {
+    /// Changes since the server started, as INFO's `rdb_changes_since_last_save` counts them.
+    pub changes: u64,
+    pub observers: Observers,
+}
+
+impl Ledger {
+    /// A key has been changed, or has expired.
+    #[inline]
+    pub fn changed(&mut self, db: usize, hash: u64) {
+        if self.observers.is_any() {
+            self.observers.changed(db, hash);
+        }
+    }
+}
+
+/// A key of any database: the number of the database and the key's hash.
+type Name = (usize, u64);
+
+/// By name; the hash in it is good enough to be used as it is.
+type ByName<V> = HashMap<Name, V, BuildHasherDefault<Fold>>;
+
+/// The observers of one cell's keys.
+#[derive(Default)]
+pub struct Observers {
+    watched: ByName<Watched>,
+}
+
+struct Watched {
+    bytes: Box<[u8]>,
+    clients: Vec<Arc<ClientRecord>>,
+}
+
+impl Observers {
+    /// Whether anybody has to hear of anything.
+    #[inline]
+    pub fn is_any(&self) -> bool {
+        !self.watched.is_empty()
+    }
+
+    /// Keys that somebody watches.
+    pub fn watched(&self) -> usize {
+        self.watched.len()
+    }
+
+    /// Has `client` told of changes. `false`: it is told already.
+    pub fn watch(&mut self, db: usize, key: Key<'_>, client: &Arc<ClientRecord>) -> bool {
+        let watched = self.watched.entry((db, key.hash));
+        let watched = watched.or_insert_with(|| Watched {
+            bytes: key.bytes.into(),
+            clients: Vec::new(),
+        });
+        let new = watched.clients.iter().all(|other| other.id != client.id);
+        if new {
+            watched.clients.push(Arc::clone(client));
+        }
+        new
+    }
+
+    pub fn unwatch(&mut self, db: usize, hash: u64, client: u64) {
+        let Slot::Occupied(mut slot) = self.watched.entry((db, hash)) else {
+            return;
+        };
+        slot.get_mut().clients.retain(|other| other.id != client);
+        if slot.get().clients.is_empty() {
+            slot.remove();
+        }
+    }
+
+    /// A key has been changed, or has expired.
+    #[cold]
+    pub fn changed(&mut self, db: usize, hash: u64) {
+        if let Some(watched) = self.watched.get(&(db, hash)) {
+            watched.touch();
+        }
+    }
+
+    /// Database `index` will be `dbs[other]`, or empty: every watched key is touched that is there before or after.
+    pub fn replaced(&mut self, dbs: &mut [Db], index: usize, other: Option<usize>) {
+        for ((db, hash), watched) in &self.watched {
+            let mut holds = |db: usize| {
+                let found = dbs[db].find(*hash, &watched.bytes, 0);
+                matches!(found, Lookup::Live(_))
+            };
+            if *db == index && (holds(index) || other.is_some_and(holds)) {
+                watched.touch();
+            }
+        }
+    }
+}
+
+impl Watched {
+    fn touch(&self) {
+        for client in &self.clients {
+            client.touched.store(true, Relaxed);
+        }
+    }
+}
+
+/// Folds a name into one word.
+#[derive(Default)]
+struct Fold(u64);
+
+impl Hasher for Fold {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a name is made of numbers");
+    }
+
+    fn write_usize(&mut self, db: usize) {
+        self.0 ^= (db as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 ^= hash;
+    }
+}
