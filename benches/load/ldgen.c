@@ -11,6 +11,8 @@
 //         (-d SECONDS [-w WARM_SECONDS] | -n OPS) [-r PER_SECOND] -- COMMAND ARGUMENT...
 //
 // In arguments: %k a random key of KEYS, %s the next key in sequence from FIRST, %v a value. Keys are 16 bytes.
+// %m and %q are members of 10 bytes, at random and in sequence; %i and %j integers of 10 digits, the same way.
+// An argument ; ends a command: several commands are then sent as one, and each counts as an operation.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -33,8 +35,28 @@
 #include <unistd.h>
 
 enum { READ_BUFFER = 64 * 1024, EVENTS = 1024, MAX_PLACEHOLDERS = 64, TEMPLATE_BYTES = 1 << 20 };
-enum { KEY_DIGITS = 12, WINDOW_NS = 100 * 1000 * 1000 };
-static const char KEY_SHAPE[] = "key:000000000000";
+enum { WINDOW_NS = 100 * 1000 * 1000 };
+
+// What a placeholder looks like: a fixed front, then digits.
+static const struct shape {
+    char kind;
+    bool in_sequence;
+    const char *bytes;
+    int digits;
+} SHAPES[] = {
+    {'k', false, "key:000000000000", 12},
+    {'s', true, "key:000000000000", 12},
+    {'m', false, "m000000000", 9},
+    {'q', true, "m000000000", 9},
+    {'i', false, "1000000000", 9},
+    {'j', true, "1000000000", 9},
+};
+
+static const struct shape *shape_of(char kind) {
+    for (size_t i = 0; i < sizeof SHAPES / sizeof *SHAPES; i++)
+        if (SHAPES[i].kind == kind) return &SHAPES[i];
+    return NULL;
+}
 
 enum { WARMING, MEASURING, STOPPED };
 static atomic_int phase;
@@ -111,9 +133,9 @@ static struct {
     size_t length;
     struct {
         size_t offset;
-        char kind;
+        const struct shape *shape;
     } places[MAX_PLACEHOLDERS];
-    int place_count;
+    int place_count, commands;
 } request;
 
 static void append(const char *bytes, size_t n) {
@@ -141,11 +163,11 @@ static size_t expanded_length(const char *argument) {
             continue;
         }
         p++;
-        if (!*p || !strchr("ksv", *p) || request.place_count == MAX_PLACEHOLDERS) {
+        if ((*p != 'v' && !shape_of(*p)) || request.place_count == MAX_PLACEHOLDERS) {
             fprintf(stderr, "bad placeholder in %s\n", argument);
             exit(2);
         }
-        n += *p == 'v' ? (size_t)opt.value_bytes : sizeof KEY_SHAPE - 1;
+        n += *p == 'v' ? (size_t)opt.value_bytes : strlen(shape_of(*p)->bytes);
     }
     return n;
 }
@@ -159,18 +181,30 @@ static void append_argument(const char *argument) {
         } else if (*++p == 'v') {
             append_value();
         } else {
-            request.places[request.place_count].offset = request.length + sizeof KEY_SHAPE - 1 - KEY_DIGITS;
-            request.places[request.place_count++].kind = *p;
-            append(KEY_SHAPE, sizeof KEY_SHAPE - 1);
+            const struct shape *shape = shape_of(*p);
+            size_t length = strlen(shape->bytes);
+            request.places[request.place_count].offset = request.length + length - (size_t)shape->digits;
+            request.places[request.place_count++].shape = shape;
+            append(shape->bytes, length);
         }
     }
     append("\r\n", 2);
 }
 
-static void build_request(int count, char **arguments) {
+static void append_command(int count, char **arguments) {
     char header[32];
     append(header, (size_t)snprintf(header, sizeof header, "*%d\r\n", count));
     for (int i = 0; i < count; i++) append_argument(arguments[i]);
+    request.commands++;
+}
+
+static void build_request(int count, char **arguments) {
+    int begin = 0;
+    for (int i = 0; i <= count; i++) {
+        if (i < count && strcmp(arguments[i], ";")) continue;
+        append_command(i - begin, arguments + begin);
+        begin = i + 1;
+    }
 }
 
 // ---- connections and workers
@@ -206,16 +240,17 @@ static uint64_t next_random(struct worker *w) {
     return w->random = x;
 }
 
-static void write_digits(char *at, uint64_t value) {
-    for (int i = KEY_DIGITS - 1; i >= 0; i--, value /= 10) at[i] = (char)('0' + value % 10);
+static void write_digits(char *at, int digits, uint64_t value) {
+    for (int i = digits - 1; i >= 0; i--, value /= 10) at[i] = (char)('0' + value % 10);
 }
 
 // Writes keys into one request of a pipeline.
 static void fill(struct worker *w, char *bytes) {
     bool sequential = false;
     for (int i = 0; i < request.place_count; i++) {
-        bool in_sequence = request.places[i].kind == 's';
-        write_digits(bytes + request.places[i].offset, in_sequence ? w->next_in_sequence : (next_random(w) >> 8) % opt.keys);
+        const struct shape *shape = request.places[i].shape;
+        bool in_sequence = shape->in_sequence;
+        write_digits(bytes + request.places[i].offset, shape->digits, in_sequence ? w->next_in_sequence : (next_random(w) >> 8) % opt.keys);
         sequential |= in_sequence;
     }
     if (sequential) w->next_in_sequence += (uint64_t)opt.threads;
@@ -261,7 +296,7 @@ static void send_pipeline(struct worker *w, struct conn *c, uint64_t due) {
     w->issued += n;
     c->out_sent = 0;
     c->out_length = n * request.length;
-    c->pending = (int)n;
+    c->pending = (int)n * request.commands;
     c->due = due;
     flush(w, c);
 }
@@ -357,7 +392,7 @@ static bool receive(struct worker *w, struct conn *c) {
 }
 
 static bool finished(const struct worker *w) {
-    return w->dead == w->conn_count || (opt.ops && w->done >= share_of_ops());
+    return w->dead == w->conn_count || (opt.ops && w->done >= share_of_ops() * (uint64_t)request.commands);
 }
 
 static void *run_closed(void *argument) {

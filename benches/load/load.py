@@ -20,11 +20,16 @@ import memory
 import pauses
 import peers
 import throughput
+import types_of_values
 
 COMMANDS = {
     "get-set": (lambda args: throughput.single_shard(args, 64), "64-byte values in 1 M keys, 1 shard on 1 core"),
     "one-kib": (lambda args: throughput.single_shard(args, 1024), "1 KiB values"),
     "two-shards": (throughput.two_shards, "2 shards on 2 cores against 1, and whether an idle shard is woken"),
+    "types": (types_of_values.operations, "commands on lists, sets, sorted sets, hashes, transactions"),
+    "types-memory": (types_of_values.memory, "bytes per element of large collections"),
+    "types-heavy": (types_of_values.heavy, "worst GET of another client during heavy commands on 1 M elements"),
+    "types-growth": (types_of_values.growing_set, "worst GET while a set grows to 10 M members, and during its DEL"),
     "memory": (memory.at_five_million, "bytes per key at 5 M keys, without and with TTL"),
     "memory-curve": (memory.curve, "bytes per key from 1 M to 16 M keys"),
     "growth": (pauses.growth, "worst GET while growing from 4 M to 16 M keys"),
