@@ -110,7 +110,7 @@ fn expire_cell(exec: &mut Executor, access: &mut Access<'_>, cell: usize, until_
                 exec.discard(entry);
             });
             stats.expired_keys.add(slice.entries as u64);
-            exec.begin_batch();
+            exec.begin_job();
             if !slice.more {
                 break;
             }
