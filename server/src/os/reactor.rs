@@ -3,10 +3,10 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -137,23 +137,30 @@ impl Reactor {
                 let (stream, peer) = listener.accept()?;
                 stream.set_nonblocking(true)?;
                 stream.set_nodelay(true)?;
-                Ok(Box::new(Tcp { stream, peer }))
+                let ends = Ends::Tcp {
+                    local: stream.local_addr()?,
+                    peer,
+                };
+                Ok(Box::new(Stream { stream, ends }))
             }
             Some(Listener::Unix(listener)) => {
                 let (stream, _) = listener.accept()?;
                 stream.set_nonblocking(true)?;
-                let path = listener
-                    .local_addr()
-                    .ok()
-                    .and_then(|a| a.as_pathname().map(|p| p.display().to_string()));
-                Ok(Box::new(Unix {
-                    stream,
-                    path: path.unwrap_or_default(),
-                }))
+                let ends = Ends::Unix {
+                    path: path_of(listener),
+                };
+                Ok(Box::new(Stream { stream, ends }))
             }
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
+}
+
+fn path_of(listener: &UnixListener) -> String {
+    let address = listener.local_addr().ok();
+    let path = address.as_ref().and_then(|address| address.as_pathname());
+    path.map(|path| path.display().to_string())
+        .unwrap_or_default()
 }
 
 impl Listener {
@@ -165,18 +172,34 @@ impl Listener {
     }
 }
 
-struct Tcp {
-    stream: TcpStream,
-    peer: SocketAddr,
+/// A connected stream, and where its other end is.
+struct Stream<S> {
+    stream: S,
+    ends: Ends,
 }
 
-impl Socket for Tcp {
+enum Ends {
+    Tcp {
+        local: SocketAddr,
+        peer: SocketAddr,
+    },
+    /// The path of the listener: the other end has no name.
+    Unix {
+        path: String,
+    },
+}
+
+impl<S: Read + Write + AsRawFd + Send> Socket for Stream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.read(buffer)
     }
 
+    /// `write` for one piece, `writev` for several: the former is about 100 ns cheaper.
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        write_pieces(&mut self.stream, pieces)
+        match pieces {
+            [piece] => self.stream.write(piece),
+            _ => self.stream.write_vectored(pieces),
+        }
     }
 
     fn descriptor(&self) -> i32 {
@@ -184,61 +207,28 @@ impl Socket for Tcp {
     }
 
     fn peer(&self) -> String {
-        self.peer.to_string()
+        match &self.ends {
+            Ends::Tcp { peer, .. } => peer.to_string(),
+            Ends::Unix { path } => format!("{path}:0"),
+        }
     }
 
     fn local(&self) -> String {
-        self.stream
-            .local_addr()
-            .map(|a| a.to_string())
-            .unwrap_or_default()
+        match &self.ends {
+            Ends::Tcp { local, .. } => local.to_string(),
+            Ends::Unix { path } => format!("{path}:0"),
+        }
     }
 
     fn is_local(&self) -> bool {
-        self.peer.ip().to_canonical().is_loopback()
-    }
-}
-
-struct Unix {
-    stream: UnixStream,
-    path: String,
-}
-
-impl Socket for Unix {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer)
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        write_pieces(&mut self.stream, pieces)
-    }
-
-    fn descriptor(&self) -> i32 {
-        self.stream.as_raw_fd()
-    }
-
-    fn peer(&self) -> String {
-        format!("{}:0", self.path)
-    }
-
-    fn local(&self) -> String {
-        self.peer()
-    }
-
-    fn is_local(&self) -> bool {
-        true
+        match &self.ends {
+            Ends::Tcp { peer, .. } => peer.ip().to_canonical().is_loopback(),
+            Ends::Unix { .. } => true,
+        }
     }
 
     fn is_unix(&self) -> bool {
-        true
-    }
-}
-
-/// `write` for one piece, `writev` for several: the former is about 100 ns cheaper.
-fn write_pieces(stream: &mut impl Write, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-    match pieces {
-        [piece] => stream.write(piece),
-        _ => stream.write_vectored(pieces),
+        matches!(self.ends, Ends::Unix { .. })
     }
 }
 
