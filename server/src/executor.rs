@@ -25,6 +25,9 @@ use crate::transaction::Queue;
 /// Time that a loop spends on other loops' jobs or on a duty before it looks at its sockets again.
 pub const SLICE_NS: u64 = 100_000;
 
+/// Unsent bytes up to which output limits do not count them: as many as fit Redis' own fixed buffer.
+pub const SMALL_REPLY: usize = 16 * 1024;
+
 /// A larger buffer than this is given back rather than kept for the next reply.
 const BUFFER_MAX: usize = 128 * 1024;
 
@@ -152,6 +155,15 @@ impl Executor {
     #[inline]
     pub fn raised(&self) -> u32 {
         self.server.gates.load(Relaxed)
+    }
+
+    /// Bytes of a reply beyond which its client is closed anyway, 0 for any number: the hard limit of normal clients.
+    #[inline]
+    pub fn output_limit(&self) -> usize {
+        match self.settings.client_output_buffer_limit.normal.hard_bytes {
+            0 => 0,
+            hard => SMALL_REPLY.max(hard as usize),
+        }
     }
 
     /// Gives an output that has no buffer the loop's warm one.

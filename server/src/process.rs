@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use crate::command::table::Table;
 use crate::config::settings::{OomScore, Supervision};
 use crate::config::{Caller, ConfigStore, Settings, StartError, Startup};
 use crate::os::clock::Clock;
@@ -20,7 +21,7 @@ use crate::os::supervise::{self, Supervisor};
 use crate::os::{crash, entropy, files, process, signals, threads, usage};
 use crate::server::{Identity, Server};
 use crate::start::{self, Running};
-use crate::{log, shutdown, version};
+use crate::{commands, log, shutdown, version};
 
 /// Where the pid goes if nobody says where, in the background.
 const DEFAULT_PIDFILE: &str = "/var/run/redis.pid";
@@ -36,6 +37,9 @@ static SERVER: OnceLock<&'static Server> = OnceLock::new();
 
 /// Runs a server until it is told to stop.
 pub fn run(startup: Startup) -> ExitCode {
+    if let Err(error) = Table::configured(commands::FAMILIES, &startup.renames) {
+        return refuse_configuration(&error);
+    }
     match serve(startup) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Refused) => ExitCode::FAILURE,

@@ -13,6 +13,7 @@ use ostraka_datatypes::raw::entry::Entry;
 use ostraka_datatypes::raw::table::{Progress, ViewId, Visitor};
 
 use crate::clients::{Pause, Registry};
+use crate::command::table::Table;
 use crate::config::ConfigStore;
 use crate::latency::Spikes;
 use crate::lazy_free::LazyFree;
@@ -199,7 +200,7 @@ pub struct Server {
     pub router: Router,
     pub clients: Registry,
     pub config: ConfigStore,
-    pub commands: crate::command::table::Table,
+    pub commands: Table,
     pub identity: Identity,
     pub gates: AtomicU32,
     pub pause: Pause,
@@ -240,7 +241,8 @@ impl Server {
         let cells = cells_for(loops);
         let seed = Seed::new(parts.seed);
         let databases = settings.databases as usize;
-        let commands = crate::command::table::Table::new(crate::commands::FAMILIES);
+        let commands = Table::configured(crate::commands::FAMILIES, parts.config.renames())
+            .unwrap_or_else(|error| panic!("{error}"));
         let handle = |waker| LoopHandle {
             mailbox: Mailbox::new(),
             waker,

@@ -116,9 +116,11 @@ impl Call<'_> {
             self.db.shard(cell).pending.push(mark.clone());
         }
         self.server.long_work.begin(self.server, pending.len());
+        let mut output = Output::new();
+        output.set_limit(self.db.exec.output_limit());
         *self.job = Some(Box::new(SlicedJob {
             work: Some(Box::new(work)),
-            output: Output::new(),
+            output,
             protocol: self.reply.protocol(),
             db,
             pending,
@@ -244,6 +246,11 @@ impl Job for SlicedJob {
         let Some(mut work) = self.work.take() else {
             return true;
         };
+        if self.output.is_over() && self.pending.is_empty() {
+            // The client is closed before it gets any of the reply.
+            exec.free_later(1, Box::new(work));
+            return true;
+        }
         let mut reply = Reply::new(&mut self.output, self.protocol);
         let through = work.step(&mut reply, &mut Budget::slice(&exec.clock));
         if !through || !self.finish(exec, &mut *work) {

@@ -156,6 +156,14 @@ fn what_cannot_be_started_ends_with_1_and_says_why() {
     for (options, text) in [
         ("--bogus 1", "Bad directive or wrong number of arguments"),
         ("none.conf", "# Fatal error, can't open config file"),
+        (
+            "--rename-command nosuch x",
+            "No such command in rename-command",
+        ),
+        (
+            "--rename-command get set",
+            "Target command name already exists",
+        ),
         (&format!("--port {port}"), "(TCP), aborting."),
         (&format!("--port {port}"), "bind: Address already in use"),
         ("--port 0", "Configured to not listen anywhere, exiting."),
@@ -175,6 +183,56 @@ fn what_cannot_be_started_ends_with_1_and_says_why() {
     }
     assert_eq!(place.read("file"), "precious");
     drop(listener);
+}
+
+#[test]
+fn a_renamed_command_answers_to_its_new_name_alone() {
+    let place = Place::new("renamed");
+    let port = free_port();
+    let lines = "rename-command FLUSHDB badger\nrename-command flushall \"\"\n\
+                 rename-command GET Xget\nrename-command set get\n";
+    fs::write(place.path("a.conf"), format!("port {port}\n{lines}")).unwrap();
+    let server = Ostraka::with_options(&place, "a.conf").ready();
+    let say = |request: &str| ask(connect(port), &format!("{request}\r\n"));
+    for (request, reply) in [
+        ("get k v", "+OK\r\n"),
+        ("XGET k", "$1\r\nv\r\n"),
+        (
+            "xget",
+            "-ERR wrong number of arguments for 'get' command\r\n",
+        ),
+        (
+            "set k v",
+            "-ERR unknown command 'set', with args beginning with: 'k' 'v' \r\n",
+        ),
+        (
+            "flushdb",
+            "-ERR unknown command 'flushdb', with args beginning with: \r\n",
+        ),
+        (
+            "FLUSHALL",
+            "-ERR unknown command 'FLUSHALL', with args beginning with: \r\n",
+        ),
+        ("BADGER", "+OK\r\n"),
+        ("COMMAND INFO flushdb", "*1\r\n$-1\r\n"),
+        (
+            "COMMAND LIST FILTERBY PATTERN flush*",
+            "*1\r\n$7\r\nflushdb\r\n",
+        ),
+        ("COMMAND LIST FILTERBY PATTERN badg*", "*0\r\n"),
+        ("COMMAND GETKEYS xget a", "*1\r\n$1\r\na\r\n"),
+        ("CONFIG REWRITE", "+OK\r\n"),
+    ] {
+        assert_eq!(say(request), reply, "{request}");
+    }
+    assert!(say("COMMAND INFO badger").starts_with("*1\r\n*10\r\n$7\r\nflushdb\r\n:-1\r\n"));
+    assert!(say("COMMAND DOCS badger").starts_with("*2\r\n$7\r\nflushdb\r\n"));
+    assert!(
+        place.read("a.conf").contains(lines),
+        "a rewrite keeps the lines"
+    );
+    server.kill("TERM");
+    assert_eq!(server.ended().code(), Some(0));
 }
 
 #[test]

@@ -463,3 +463,54 @@ fn a_stranger_that_does_not_read_is_closed() {
     let sent = (0..2000).take_while(|_| stream.write_all(&requests).is_ok());
     assert!(sent.count() < 2000, "the server reads on for ever");
 }
+
+// ---- output limits
+
+/// What is over the hard limit is never sent, and what was asked for after it never happens.
+#[test]
+fn a_reply_over_the_hard_limit_closes_its_client_unheard() {
+    at_all_shards("", |server| {
+        let mut client = server.client();
+        client.say("SET after 0");
+        let value = "x".repeat(10_000);
+        assert_eq!(client.ask(&["SET", "big", &value]), ["+OK"]);
+        let limit = "normal 100000 0 0";
+        let set = ["CONFIG", "SET", "client-output-buffer-limit", limit];
+        assert_eq!(client.ask(&set), ["+OK"]);
+        for request in [["GET", "big"], ["MGET", "big"]] {
+            let greedy = TcpStream::connect(server.address).expect("the server listens");
+            let mut pipeline = encode(&request).repeat(20);
+            pipeline.extend(encode(&["INCR", "after"]));
+            (&greedy).write_all(&pipeline).expect("an open connection");
+            assert_eq!(all_of(&greedy), b"");
+        }
+        assert_eq!(client.say("GET after"), "\"0\"");
+        let many: Vec<&str> = std::iter::once("MGET").chain(["big"; 20]).collect();
+        let greedy = TcpStream::connect(server.address).expect("the server listens");
+        (&greedy)
+            .write_all(&encode(&many))
+            .expect("an open connection");
+        assert_eq!(all_of(&greedy), b"");
+        // Under the limit, however often.
+        for _ in 0..20 {
+            let many: Vec<&str> = std::iter::once("MGET").chain(["big"; 9]).collect();
+            assert_eq!(client.ask(&many).len(), 10);
+        }
+    });
+}
+
+#[test]
+fn keys_over_the_hard_limit_are_not_gathered() {
+    at_all_shards("client-output-buffer-limit normal 100000 0 0", |server| {
+        let mut client = server.client();
+        for (count, prefix) in [(1000, "k".repeat(150)), (10_000, "key".to_owned())] {
+            client.ask(&["DEBUG", "POPULATE", &count.to_string(), &prefix]);
+            let greedy = TcpStream::connect(server.address).expect("the server listens");
+            (&greedy)
+                .write_all(&encode(&["KEYS", "*"]))
+                .expect("an open connection");
+            assert_eq!(all_of(&greedy), b"");
+        }
+        assert_eq!(client.say("DBSIZE"), ":11000");
+    });
+}

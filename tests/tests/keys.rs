@@ -114,3 +114,43 @@ fn a_scan_meets_every_key_whatever_comes_and_goes() {
     }
     assert_eq!(seen.len(), 3000);
 }
+
+#[test]
+fn a_scan_for_many_goes_on_in_slices_through_all_cells() {
+    for shards in [1, 2, 4] {
+        let server = TestServer::start(shards, "");
+        let (mut client, mut other) = (server.client(), server.client());
+        fill(&mut client, "key", KEYS);
+        fill(&mut client, "other", 1000);
+        client.send(&encode(&[
+            "SCAN", "0", "COUNT", "1000000", "MATCH", "key:*", "TYPE", "string",
+        ]));
+        client.send(&encode(&["SET", "after", "v"]));
+        assert_eq!(other.say("PING"), "+PONG");
+        let reply = client.reply().expect("a complete reply");
+        assert_eq!(reply[..3], ["*2", "\"0\"", &format!("*{KEYS}")]);
+        let names: std::collections::BTreeSet<_> = reply[3..].iter().collect();
+        assert_eq!(names.len(), KEYS);
+        assert_eq!(client.reply().expect("a reply"), ["+OK"]);
+        // Not all: the cursor goes on where the call ended.
+        let reply = client.ask(&["SCAN", "0", "COUNT", "5000"]);
+        let cursor = reply[1].trim_matches('"').to_owned();
+        let found = reply.len() - 3;
+        assert!((5000..5100).contains(&found), "{found}");
+        let rest = client.ask(&["SCAN", &cursor, "COUNT", "1000000"]);
+        assert_eq!(rest[1], "\"0\"");
+        assert!(found + rest.len() - 3 >= KEYS + 1001);
+    }
+}
+
+#[test]
+fn whoever_asked_for_a_long_scan_may_leave() {
+    let server = TestServer::start(2, "");
+    let mut client = server.client();
+    fill(&mut client, "key", KEYS);
+    let mut quitter = server.client();
+    quitter.send(&encode(&["SCAN", "0", "COUNT", "1000000"]));
+    drop(quitter);
+    assert_eq!(client.say("FLUSHALL"), "+OK");
+    assert_eq!(client.say("SCAN 0 COUNT 1000000"), "*2 \"0\" *0");
+}

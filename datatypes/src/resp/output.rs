@@ -47,6 +47,9 @@ pub struct Output {
     /// Bytes sent of the oldest chunk, and of its first inset if that is next.
     sent: usize,
     sent_of_inset: usize,
+    /// Unsent bytes that are too many; 0 for no limit.
+    limit: usize,
+    over: bool,
 }
 
 /// A place in an [`Output`] to come back to. Void once bytes before it or behind it have been sent.
@@ -72,6 +75,19 @@ impl Output {
         self.set_aside + self.tail.bytes.len() - self.sent - self.sent_of_inset
     }
 
+    /// Over so many unsent bytes, with 0 for any number, what is written is thrown away, and so is what was there: nobody
+    /// will get it. Noticed when a buffer is full, so that no reply, however long, takes much more memory.
+    #[inline]
+    pub fn set_limit(&mut self, bytes: usize) {
+        self.limit = bytes;
+    }
+
+    /// Whether something was thrown away: its reader must not get the rest.
+    #[inline]
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// Bytes of memory held by the buffers; shared values are not counted.
     pub fn allocated(&self) -> usize {
         let chunks = self.full.iter().chain([&self.tail]);
@@ -91,6 +107,9 @@ impl Output {
 
     #[cold]
     fn grow(&mut self, len: usize) {
+        if self.over || (self.limit != 0 && self.len() > self.limit) {
+            self.throw_away();
+        }
         if self.tail.bytes.len() + len > CHUNK && !self.tail.bytes.is_empty() {
             self.set_tail_aside();
             self.tail.bytes.reserve_exact(len.max(CHUNK));
@@ -104,6 +123,14 @@ impl Output {
             wanted
         };
         self.tail.bytes.reserve_exact(capacity - used);
+    }
+
+    fn throw_away(&mut self) {
+        self.over = true;
+        self.full = VecDeque::new();
+        self.tail.bytes.clear();
+        self.tail.insets.clear();
+        (self.set_aside, self.sent, self.sent_of_inset) = (0, 0, 0);
     }
 
     fn set_tail_aside(&mut self) {
@@ -135,6 +162,7 @@ impl Output {
             other.sent == 0 && other.sent_of_inset == 0,
             "only whole replies are appended"
         );
+        self.over |= other.over;
         if other.full.is_empty() && other.tail.bytes.len() <= COPY {
             self.room(other.tail.bytes.len());
             let base = self.tail.bytes.len();
@@ -188,6 +216,9 @@ impl Output {
 
     /// Inserts `bytes` at `mark`; moves at most the rest of one chunk. Marks made since are void.
     pub(super) fn insert(&mut self, mark: Mark, bytes: &[u8]) {
+        if self.over {
+            return;
+        }
         let chunk = match self.full.get_mut(mark.chunks) {
             Some(chunk) => {
                 self.set_aside += bytes.len();

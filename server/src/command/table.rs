@@ -9,6 +9,7 @@
 
 use super::Command;
 use crate::call::{Args, Fault};
+use crate::config::{Rename, StartError};
 
 /// Odd, and random otherwise: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -20,6 +21,8 @@ const SHOWN_MAX: usize = 128;
 pub struct Table {
     rows: Vec<&'static Command>,
     slots: Box<[Slot]>,
+    /// What `rename-command` did: the name that a command is called by now, or that it cannot be called.
+    renamed: Vec<(&'static Command, Option<Vec<u8>>)>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -92,13 +95,74 @@ impl Table {
         let mut table = Table {
             rows: Vec::new(),
             slots,
+            renamed: Vec::new(),
         };
         for row in families.iter().copied().flatten() {
-            table.insert(row);
+            assert!(
+                table.named(row.name.as_bytes()).is_none(),
+                "two rows are named {}",
+                row.name
+            );
+            table.insert(row.name.as_bytes(), row);
             table.number(row);
             row.subcommands.iter().for_each(|sub| table.number(sub));
         }
         table
+    }
+
+    /// The same after the `rename-command` lines of a configuration, one after the other.
+    pub fn configured(
+        families: &[&[&'static Command]],
+        renames: &[Rename],
+    ) -> Result<Table, StartError> {
+        let mut table = Table::new(families);
+        for rename in renames {
+            table
+                .rename(&rename.from, &rename.to)
+                .map_err(|reason| rename.refused(reason))?;
+        }
+        Ok(table)
+    }
+
+    /// Has a command called by another name from now on, or not at all if that is empty. What it is called in replies
+    /// about commands stays as it is.
+    fn rename(&mut self, from: &[u8], to: &[u8]) -> Result<(), &'static str> {
+        let row = self
+            .named(from)
+            .ok_or("No such command in rename-command")?;
+        if !to.is_empty()
+            && self
+                .named(to)
+                .is_some_and(|other| !std::ptr::eq(other, row))
+        {
+            return Err("Target command name already exists");
+        }
+        self.renamed.retain(|(other, _)| !std::ptr::eq(*other, row));
+        self.renamed
+            .push((row, (!to.is_empty()).then(|| to.to_vec())));
+        self.slots.fill(Slot::default());
+        let rows: Vec<_> = self.commands().collect();
+        for row in rows {
+            let name = self.name_of(row).to_vec();
+            self.insert(&name, row);
+        }
+        Ok(())
+    }
+
+    fn renamed(&self, row: &Command) -> Option<&Option<Vec<u8>>> {
+        let found = self
+            .renamed
+            .iter()
+            .find(|(other, _)| std::ptr::eq(*other, row));
+        found.map(|(_, name)| name)
+    }
+
+    /// The name that a command is called by.
+    fn name_of<'a>(&'a self, row: &'a Command) -> &'a [u8] {
+        match self.renamed(row) {
+            Some(Some(name)) => name,
+            _ => row.name.as_bytes(),
+        }
     }
 
     fn number(&mut self, row: &'static Command) {
@@ -106,13 +170,7 @@ impl Table {
         self.rows.push(row);
     }
 
-    fn insert(&mut self, row: &'static Command) {
-        let name = row.name.as_bytes();
-        assert!(
-            self.named(name).is_none(),
-            "two rows are named {}",
-            row.name
-        );
+    fn insert(&mut self, name: &[u8], row: &'static Command) {
         let packed = Packed::new(name);
         let mut place = packed.hash() & (self.slots.len() - 1);
         while self.slots[place].row.is_some() {
@@ -135,9 +193,17 @@ impl Table {
         &self.rows
     }
 
-    /// The commands without the subcommands.
+    /// The commands that can be called, without the subcommands.
     pub fn commands(&self) -> impl Iterator<Item = &'static Command> + '_ {
-        self.rows.iter().copied().filter(|row| !row.is_subcommand())
+        let callable = |row: &&'static Command| self.renamed(row) != Some(&None);
+        let commands = self.rows.iter().copied().filter(|row| !row.is_subcommand());
+        commands.filter(callable)
+    }
+
+    /// Those and their subcommands.
+    pub fn callable(&self) -> impl Iterator<Item = &'static Command> + '_ {
+        self.commands()
+            .flat_map(|row| std::iter::once(row).chain(row.subcommands.iter().copied()))
     }
 
     /// The row of a call; `None` if it is unknown or has a wrong number of arguments, see [`Table::refusal`].
@@ -174,7 +240,7 @@ impl Table {
             let slot = &self.slots[place & (self.slots.len() - 1)];
             let row = slot.row?;
             if slot.name == packed
-                && (name.len() <= 16 || row.name.as_bytes().eq_ignore_ascii_case(name))
+                && (name.len() <= 16 || self.name_of(row).eq_ignore_ascii_case(name))
             {
                 return Some(row);
             }

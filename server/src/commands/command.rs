@@ -164,8 +164,7 @@ fn command_list(c: &mut Call<'_>) -> Outcome {
     let rows = c
         .server
         .commands
-        .rows()
-        .iter()
+        .callable()
         .filter(|row| filter.passes(row));
     let names: Vec<_> = rows.map(|row| row.name).collect();
     c.reply.array(names.len());

@@ -45,8 +45,9 @@ fn keys(c: &mut Call<'_>) -> Outcome {
         return Ok(());
     }
     let (held, now_ms) = (c.db.held(), c.db.now_ms() as u64);
+    let limit = c.db.exec.output_limit();
     if c.db.len() < AT_ONCE || c.session.atomic {
-        let mut part = Part::new(text, now_ms);
+        let mut part = Part::new(text, now_ms, limit);
         for cell in held {
             part.look(c.db.share(cell).iter());
         }
@@ -59,7 +60,7 @@ fn keys(c: &mut Call<'_>) -> Outcome {
     for cell in held {
         let (db, view) =
             c.db.shard(cell)
-                .begin_view(db, Box::new(Part::new(text, now_ms)));
+                .begin_view(db, Box::new(Part::new(text, now_ms, limit)));
         views.push_back(CellView { cell, db, view });
     }
     *c.job = Some(Box::new(KeysJob {
@@ -80,12 +81,14 @@ struct Part {
 }
 
 impl Part {
-    fn new(pattern: &[u8], now_ms: u64) -> Self {
+    fn new(pattern: &[u8], now_ms: u64, limit: usize) -> Self {
+        let mut names = Output::new();
+        names.set_limit(limit);
         Self {
             pattern: pattern.to_vec(),
             now_ms,
             count: 0,
-            names: Output::new(),
+            names,
         }
     }
 

@@ -37,6 +37,7 @@ pub struct Startup {
 }
 
 /// `rename-command from to`; an empty `to` takes the command away.
+#[derive(Clone)]
 pub struct Rename {
     pub from: Vec<u8>,
     pub to: Vec<u8>,
@@ -192,10 +193,9 @@ impl Startup {
     }
 
     fn unbuilt_lines(&self) -> impl Iterator<Item = &'static str> {
-        let renames = (!self.renames.is_empty()).then_some("rename-command");
         let users = (!self.users.is_empty()).then_some("user");
         let modules = (!self.modules.is_empty()).then_some("loadmodule");
-        [renames, users, modules].into_iter().flatten()
+        [users, modules].into_iter().flatten()
     }
 }
 

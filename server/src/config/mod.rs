@@ -26,7 +26,7 @@ pub mod store;
 pub mod table;
 pub mod value;
 
-pub use load::{StartError, Startup, load};
+pub use load::{Rename, StartError, Startup, load};
 pub use row::{Effect, Machine, Row};
 pub use settings::Settings;
-pub use store::{Caller, ConfigStore, Follower, Refusal};
+pub use store::{Caller, ConfigStore, Refusal};

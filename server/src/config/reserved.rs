@@ -83,6 +83,7 @@ reserved! {
     }
     General {
         text("availability-zone", "");
+        yes_no("crash-memcheck-enabled", "yes");
         yes_no("extended-redis-compatibility", "no");
         text("hash-seed", "").immutable();
         yes_no("hide-user-data-from-log", "no");

@@ -122,8 +122,6 @@ settings! {
             row("syslog-facility", Kind::Choice(SyslogFacility::NAMES), "local0").immutable();
         /// Write a report to the log when the server crashes.
         crash_log_enabled: bool = row("crash-log-enabled", YES_NO, "yes").effect(Effect::CrashLog);
-        /// Test the memory while writing a crash report.
-        crash_memcheck_enabled: bool = row("crash-memcheck-enabled", YES_NO, "yes");
         /// Number of databases; SELECT takes 0 to one less.
         databases: u32 = row("databases", integer(1, I32), "16").immutable();
         /// Show the logo at start even if the log is not a terminal.

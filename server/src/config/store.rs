@@ -11,14 +11,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::ErrorKind;
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ostraka_datatypes::glob::{self, Pattern};
 
-use super::load::Startup;
+use super::load::{Rename, Startup};
 use super::row::{Change, Effect, Row};
 use super::settings::{Access, Settings};
 use super::value::Reason;
@@ -34,6 +33,7 @@ pub struct ConfigStore {
     changing: Mutex<()>,
     /// Absolute path.
     file: Option<PathBuf>,
+    renames: Vec<Rename>,
 }
 
 /// What CONFIG SET needs to know about who asks and when.
@@ -93,10 +93,12 @@ impl ConfigStore {
             generation: AtomicU64::new(0),
             changing: Mutex::new(()),
             file: startup.file.clone(),
+            renames: startup.renames.clone(),
         }
     }
 
-    /// What is in force now. A loop keeps a `Follower` instead of asking for each command.
+    /// What is in force now. A loop keeps them and asks again when the generation has risen: one atomic load as long
+    /// as nothing changes.
     pub fn settings(&self) -> Arc<Settings> {
         self.current
             .read()
@@ -112,6 +114,11 @@ impl ConfigStore {
     /// The configuration file, for INFO.
     pub fn file(&self) -> Option<&PathBuf> {
         self.file.as_ref()
+    }
+
+    /// The `rename-command` lines of the start.
+    pub fn renames(&self) -> &[Rename] {
+        &self.renames
     }
 
     /// CONFIG GET: name and value of every row that one of the patterns fits, each once, in the order of the table.
@@ -258,46 +265,4 @@ fn apply_effects(
         done.push(effect);
     }
     Ok(())
-}
-
-/// A reader's own hold on the settings: as long as nothing changes, following costs one atomic load.
-pub struct Follower {
-    store: Arc<ConfigStore>,
-    generation: u64,
-    settings: Arc<Settings>,
-}
-
-impl Follower {
-    pub fn new(store: Arc<ConfigStore>) -> Follower {
-        let (generation, settings) = (store.generation(), store.settings());
-        Follower {
-            store,
-            generation,
-            settings,
-        }
-    }
-
-    /// Catches up; true if there was a change.
-    pub fn follow(&mut self) -> bool {
-        let generation = self.store.generation();
-        if generation == self.generation {
-            return false;
-        }
-        self.generation = generation;
-        self.settings = self.store.settings();
-        true
-    }
-
-    pub fn store(&self) -> &Arc<ConfigStore> {
-        &self.store
-    }
-}
-
-/// The settings as of the last `follow`.
-impl Deref for Follower {
-    type Target = Settings;
-
-    fn deref(&self) -> &Settings {
-        &self.settings
-    }
 }

@@ -226,6 +226,7 @@ impl Batch {
     ) -> (usize, Option<Served>) {
         let server = exec.server;
         exec.lend_buffer(&mut connection.output);
+        connection.limit_output(exec);
         let whole = self.needed_by_all(connection);
         if let Some(mut held) = server.cells.try_take(whole, exec) {
             exec.begin_batch();
@@ -392,10 +393,14 @@ impl Batch {
         if ended == Ended::Busy {
             return Some(Stop::Busy);
         }
+        let closes = session.close_after_reply;
+        if connection.is_over_limits(exec) {
+            return Some(Stop::Abort);
+        }
         if let Some(job) = job {
             return Some(Stop::Job(job));
         }
-        session.close_after_reply.then_some(Stop::Close)
+        closes.then_some(Stop::Close)
     }
 
     /// Leaves a command whose cells are busy to whoever holds them.
@@ -409,6 +414,8 @@ impl Batch {
         exec: &mut Executor,
     ) {
         let server = exec.server;
+        let mut output = Output::new();
+        output.set_limit(exec.output_limit());
         let task = Task {
             origin: connection.origin,
             command: request
@@ -420,7 +427,7 @@ impl Batch {
                 .session
                 .take()
                 .expect("a connection without its session executes nothing"),
-            output: Output::new(),
+            output,
             job: None,
             bounced: None,
         };

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use ostraka_datatypes::resp::{Limits, Output, Parser, Reply, Span};
 
 use crate::clients::{ClientRecord, flag};
-use crate::executor::Executor;
+use crate::config::lists::OutputLimit;
+use crate::executor::{Executor, SMALL_REPLY};
 use crate::os::platform::Socket;
 use crate::session::Session;
 use crate::task::{Job, Origin, Task};
@@ -15,8 +16,9 @@ use crate::task::{Job, Origin, Task};
 /// Pieces given to one writev.
 const PIECES_PER_WRITE: usize = 64;
 
-/// Bytes written to one connection per turn, so that a large reply does not keep the others waiting.
-const WRITE_PER_TURN: usize = 1024 * 1024;
+/// Bytes written to one connection per turn, so that a large reply does not keep the others waiting: the kernel copies
+/// some 2 bytes per nanosecond, and on the loopback does the receiver's part at once.
+const WRITE_PER_TURN: usize = 256 * 1024;
 
 /// Unsent bytes over which a connection is not read from: it asks faster than it listens.
 const CHOKE_AT: usize = 8 * 1024 * 1024;
@@ -235,7 +237,7 @@ impl Connection {
     /// set limits, they decide: a client that goes over them is closed, as in Redis, not held back below them.
     pub fn is_choked(&self, exec: &Executor) -> bool {
         let unsent = self.output.len();
-        let limit = exec.settings.client_output_buffer_limit.normal;
+        let limit = self.output_limit(exec);
         unsent > CHOKE_AT && unsent as u64 > limit.hard_bytes.max(limit.soft_bytes)
     }
 
@@ -286,11 +288,17 @@ impl Connection {
 
     /// Sends what the socket takes, a turn's share at most.
     pub fn flush(&mut self, exec: &mut Executor) -> Flushed {
+        if self.is_over_limits(exec) {
+            return Flushed::Failed;
+        }
         let mut share = WRITE_PER_TURN;
         while self.has_output() {
             let written = match self.output.single_piece() {
-                Some(piece) => self.socket.write_vectored(&[IoSlice::new(piece)]),
-                None => self.write_pieces(),
+                Some(piece) => {
+                    let piece = &piece[..piece.len().min(share)];
+                    self.socket.write_vectored(&[IoSlice::new(piece)])
+                }
+                None => self.write_pieces(share),
             };
             match written {
                 Ok(written) => {
@@ -319,12 +327,17 @@ impl Connection {
         Flushed::All
     }
 
-    fn write_pieces(&mut self) -> io::Result<usize> {
+    fn write_pieces(&mut self, mut share: usize) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); PIECES_PER_WRITE];
         let mut n = 0;
         for (slice, piece) in slices.iter_mut().zip(self.output.pieces()) {
+            let piece = &piece[..piece.len().min(share)];
+            share -= piece.len();
             *slice = IoSlice::new(piece);
             n += 1;
+            if share == 0 {
+                break;
+            }
         }
         self.socket.write_vectored(&slices[..n])
     }
@@ -339,21 +352,48 @@ impl Connection {
             .store(self.record.net_out.load(Relaxed) + written as u64, Relaxed);
     }
 
+    /// Whether more is queued than the client's class may have, sent or not: judged as soon as it is written, so that
+    /// nothing of a reply beyond the limits leaves. Costs nothing where there are no limits.
+    #[inline]
+    pub fn is_over_limits(&mut self, exec: &Executor) -> bool {
+        let limit = self.output_limit(exec);
+        let limited = limit.hard_bytes != 0 || limit.soft_bytes != 0;
+        limited
+            && (self.output.len() > SMALL_REPLY || self.output.is_over())
+            && matches!(self.judge_backlog(exec), Flushed::Failed)
+    }
+
+    fn output_limit<'e>(&self, exec: &'e Executor) -> &'e OutputLimit {
+        &exec.settings.client_output_buffer_limit.normal
+    }
+
+    /// A reply that grows beyond the hard limit is given up while it is written.
+    #[inline]
+    pub fn limit_output(&mut self, exec: &Executor) {
+        let limit = exec.output_limit();
+        self.output.set_limit(limit);
+    }
+
     /// A reader that does not keep up is dropped at the hard limit of its class, or after a while at the soft one.
     pub fn judge_backlog(&mut self, exec: &Executor) -> Flushed {
         let unsent = self.output.len() as u64;
         let in_memory = unsent.max(self.output.allocated() as u64);
         self.note_output(unsent, self.output.pieces().count() as u64, in_memory);
         self.backlogged = true;
-        let limit = exec.settings.client_output_buffer_limit.normal;
-        if unsent <= limit.soft_bytes || limit.soft_bytes == 0 {
+        let limit = self.output_limit(exec);
+        let queued = if unsent > SMALL_REPLY as u64 {
+            unsent
+        } else {
+            0
+        };
+        if queued <= limit.soft_bytes || limit.soft_bytes == 0 {
             self.soft_limit_since_ms = 0;
         } else if self.soft_limit_since_ms == 0 {
             self.soft_limit_since_ms = exec.now_ms;
         }
         let soft = self.soft_limit_since_ms != 0
             && exec.now_ms - self.soft_limit_since_ms > (limit.soft_s as i64) * 1000;
-        let hard = limit.hard_bytes != 0 && unsent > limit.hard_bytes;
+        let hard = limit.hard_bytes != 0 && (queued > limit.hard_bytes || self.output.is_over());
         let session = self.session.as_ref();
         let stranger = unsent > STRANGER_MAX
             && session.is_some_and(|session| session.must_authenticate(&exec.settings));

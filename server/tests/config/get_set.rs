@@ -253,13 +253,12 @@ fn protected_directives_open_to_whom_the_file_says() {
 }
 
 #[test]
-fn a_follower_sees_a_change_once() {
-    let store = Arc::new(store(""));
-    let mut follower = Follower::new(store.clone());
-    assert!(!follower.follow());
+fn the_generation_rises_with_every_change_and_with_nothing_else() {
+    let store = store("");
+    let (generation, held) = (store.generation(), store.settings());
+    set(&store, "timeout -1").unwrap_err();
+    assert_eq!(store.generation(), generation);
     set(&store, "timeout 7").unwrap();
-    assert_eq!(follower.timeout_s, 0);
-    assert!(follower.follow());
-    assert_eq!(follower.timeout_s, 7);
-    assert!(!follower.follow());
+    assert_eq!(store.generation(), generation + 1);
+    assert_eq!((held.timeout_s, store.settings().timeout_s), (0, 7));
 }

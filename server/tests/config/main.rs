@@ -7,15 +7,14 @@ mod rows;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use ostraka_server::config::command_line::{Invocation, Source, parse};
 use ostraka_server::config::load::load_text;
 use ostraka_server::config::settings::{EvictionPolicy, LogLevel};
 use ostraka_server::config::value::MemoryShare;
 use ostraka_server::config::{
-    Caller, ConfigStore, Effect, Follower, Machine, Refusal, Settings, StartError, Startup, load,
-    sample, table,
+    Caller, ConfigStore, Effect, Machine, Refusal, Settings, StartError, Startup, load, sample,
+    table,
 };
 
 fn machine() -> Machine {
