@@ -110,6 +110,11 @@ impl<'a, const BACK: bool> Packed<'a, BACK> {
         items.nth(index)
     }
 
+    /// Where the first element begins, if there is one.
+    pub fn start(self) -> usize {
+        HEAD
+    }
+
     pub fn first(self) -> Option<Item<'a>> {
         self.iter().next()
     }
@@ -118,12 +123,24 @@ impl<'a, const BACK: bool> Packed<'a, BACK> {
     /// Finds what was put in by [`Element::of`].
     #[inline]
     pub fn find(self, text: &[u8], step: usize) -> Option<Item<'a>> {
-        let (needle, len) = Element::of(text).head();
-        self.find_encoded(&needle[..len], Element::of(text).tail(), step)
+        self.find_from(HEAD, text, step)
     }
 
-    fn find_encoded(self, head: &[u8], tail: &[u8], step: usize) -> Option<Item<'a>> {
-        let mut at = HEAD;
+    /// The same from the element that begins at `at` on.
+    #[inline]
+    pub fn find_from(self, at: usize, text: &[u8], step: usize) -> Option<Item<'a>> {
+        let needle = Element::of(text);
+        let (head, len) = needle.head();
+        self.find_encoded(at, &head[..len], needle.tail(), step)
+    }
+
+    fn find_encoded(
+        self,
+        mut at: usize,
+        head: &[u8],
+        tail: &[u8],
+        step: usize,
+    ) -> Option<Item<'a>> {
         loop {
             let rest = self.bytes.get(at..)?;
             if rest.starts_with(head) && rest[head.len()..].starts_with(tail) {

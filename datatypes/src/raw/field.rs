@@ -20,7 +20,7 @@ use std::alloc::{self, Layout};
 use std::ptr::NonNull;
 use std::slice;
 
-use super::table::Element;
+use super::table::{Element, Ref};
 
 const DEADLINE: u8 = 1 << 0;
 const LONG: u8 = 1 << 1;
@@ -195,6 +195,23 @@ impl Field {
     /// Allocated bytes.
     pub fn memory_usage(&self) -> usize {
         self.shape().size()
+    }
+}
+
+impl<'a> Ref<'a, Field> {
+    /// Name, value and deadline, for as long as the table is borrowed.
+    #[inline]
+    pub fn into_parts(self) -> (&'a [u8], &'a [u8], Option<u64>) {
+        let (name, value) = (self.name(), self.value());
+        // SAFETY: both lie behind the field's pointer, in memory that the borrow of the table keeps alive and unchanged
+        // for 'a; the reference to the pointer itself is not needed any more.
+        unsafe {
+            (
+                slice::from_raw_parts(name.as_ptr(), name.len()),
+                slice::from_raw_parts(value.as_ptr(), value.len()),
+                self.deadline(),
+            )
+        }
     }
 }
 
