@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
+use crate::hashes::Hash;
 use crate::raw::entry::{Encoding, Type};
 use crate::raw::zset::Zset;
 
@@ -55,6 +56,7 @@ macro_rules! collections {
 }
 
 collections! {
+    Hash(Hash) = Type::Hash,
     Zset(Zset) = Type::Zset,
 }
 

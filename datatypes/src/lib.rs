@@ -10,6 +10,7 @@ pub mod db;
 pub mod expiry;
 pub mod glob;
 pub mod hash;
+pub mod hashes;
 pub mod lcs;
 pub mod numbers;
 pub mod packed;

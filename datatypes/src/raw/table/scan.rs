@@ -26,7 +26,7 @@ impl<E: Element> Table<E> {
     /// only if its segment was divided otherwise between two calls). Whole buckets are emitted, so up to six elements
     /// more than asked for, or more still where hashes collide; a sparse stretch ends a call early. Each
     /// call advances, so a scan ends.
-    pub fn scan(&self, cursor: u64, count: usize, mut emit: impl FnMut(Ref<'_, E>)) -> u64 {
+    pub fn scan<'a>(&'a self, cursor: u64, count: usize, mut emit: impl FnMut(Ref<'a, E>)) -> u64 {
         let mut hash = cursor << CURSOR_SHIFT;
         let (mut emitted, mut looked) = (0, 0);
         while emitted < count.max(1) && looked < count.max(1).saturating_mul(BUCKETS_PER_COUNT) {
@@ -44,11 +44,11 @@ impl<E: Element> Table<E> {
     }
 
     /// Emits all elements whose home is `bucket`, and says how many.
-    fn emit_home(
-        &self,
+    fn emit_home<'a>(
+        &'a self,
         segment: Segment,
         bucket: usize,
-        emit: &mut impl FnMut(Ref<'_, E>),
+        emit: &mut impl FnMut(Ref<'a, E>),
     ) -> usize {
         let home = segment.bucket(bucket);
         home.prefetch_elements();
