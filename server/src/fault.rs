@@ -42,6 +42,8 @@ faults! {
     DecrementOverflow = "ERR decrement would overflow";
     NanOrInfinity = "ERR increment would produce NaN or Infinity";
     OffsetOutOfRange = "ERR offset is out of range";
+    BitOffsetOutOfRange = "ERR bit offset is not an integer or out of range";
+    BitOutOfRange = "ERR bit is not an integer or out of range";
     StringTooLong = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
     InvalidDb = "ERR invalid DB index";
     DbOutOfRange = "ERR DB index is out of range";

@@ -544,6 +544,17 @@ impl Edit<'_> {
         self.found.update(change)
     }
 
+    /// Changes the value if need be; `change` answers how many changes it counts as, possibly none.
+    pub fn change_some<R>(
+        &mut self,
+        _event: Event,
+        change: impl FnOnce(&mut Entry) -> (u64, R),
+    ) -> R {
+        let (count, result) = self.found.update(change);
+        *self.changes += count;
+        result
+    }
+
     /// Another value and deadline.
     pub fn replace(&mut self, event: Event, value: Value<'_>, deadline: Option<u64>) {
         self.record(event);

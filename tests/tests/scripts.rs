@@ -46,3 +46,8 @@ fn connection() {
 fn transactions() {
     check("transactions");
 }
+
+#[test]
+fn bitmap() {
+    check("bitmap");
+}

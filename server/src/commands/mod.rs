@@ -1,5 +1,7 @@
 //! The commands, one file per family: each row beside its function.
 
+pub mod bitfield;
+pub mod bitmap;
 pub mod client;
 pub mod cluster;
 pub mod collection_scan;
@@ -33,6 +35,8 @@ use crate::command::Command;
 
 /// Every row, family by family.
 pub static FAMILIES: &[&[&Command]] = &[
+    bitfield::ROWS,
+    bitmap::ROWS,
     client::ROWS,
     cluster::ROWS,
     command::ROWS,
