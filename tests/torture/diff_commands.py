@@ -149,7 +149,44 @@ def pairs(names):
     return lambda r: sum([[names(r), value(r)] for _ in range(r.randint(1, 4))], [])
 
 
+def bit_offset(r):
+    if r.random() < 0.9:
+        return str(r.choice([0, 1, 7, 8, r.randrange(100), r.randrange(3000), 131071, 131072, r.randrange(200000)]))
+    return r.choice(["-1", "4294967296", "x", "#1"] + EXTREMES[:3])
+
+
+def bit_window(r):
+    unit = r.choice([[], [], ["BIT"], ["BYTE"], ["bit"], ["BOGUS"]] if r.random() < 0.3 else [[], ["BIT"], ["BYTE"]])
+    ends = [r.choice(["0", "1", "-1", "3", "-3", "20", "-20", "1000", "-100", "131000"] if r.random() < 0.95 else EXTREMES + ["x"]) for _ in "ab"]
+    return r.choice([[], ends, ends, ends + unit])
+
+
+def bit_sources(r):
+    name = r.choice(["AND", "OR", "XOR", "NOT", "and", "xor"] if r.random() < 0.97 else ["NAND", ""])
+    sources = r.choice([1, 1, 2, 3, 5]) if name != "NOT" or r.random() < 0.1 else 1
+    return [name, keys("b")(r)] + [keys(r.choice("bbbbsn"))(r) for _ in range(sources)]
+
+
+def field_steps(r):
+    return sum([field_step(r) for _ in range(r.randint(1, 4))], [])
+
+
+def field_step(r, words=("GET", "SET", "SET", "INCRBY", "INCRBY", "OVERFLOW", "set")):
+    word_ = r.choice(words)
+    if word_ == "OVERFLOW":
+        return [word_, r.choice(["WRAP", "SAT", "FAIL", "sat", "fail"] if r.random() < 0.97 else ["BOGUS"])]
+    kind = r.choice("iu") + str(r.choice([1, 2, 5, 7, 8, 16, 31, 32, 33, 63, 64, r.randint(1, 64)]))
+    at = r.choice(["%d", "#%d"]) % r.choice([0, 1, 7, 8, r.randrange(300), 30]) if r.random() < 0.95 else bit_offset(r)
+    return [word_, kind, at] + ([] if word_ == "GET" else [integer(r) if r.random() < 0.7 else r.choice(EXTREMES)])
+
+
+def field_reads(r):
+    return sum([field_step(r, ("GET",) * 20 + ("SET",)) for _ in range(r.randint(0, 3))], [])
+
+
 DOMAINS = {
+    "bits": keys("b"), "bit": word("0", "1", "0", "1", "0", "1", "0", "1", "2", "x", "-1"), "bitoffset": bit_offset,
+    "bitwindow": bit_window, "bitop": bit_sources, "fields": field_steps, "fieldreads": field_reads,
     "str": keys("s"), "num": keys("n"), "lcs": keys("c"), "any": any_key, "value": value, "lcsvalue": lcs_value,
     "int": integer, "decimal": decimal, "offset": offset, "index": index,
     "s": relative_s, "ms": relative_ms, "at": or_past(absolute_s), "atms": or_past(absolute_ms),
@@ -169,6 +206,10 @@ FOUNDATION = [
     (1, "MSET %pairs %any"), (4, "APPEND %any %value"), (3, "STRLEN %any"),
     (3, "INCR %num"), (2, "DECR %num"), (4, "INCRBY %num %int"), (3, "DECRBY %num %int"), (1, "INCR %any"), (6, "INCRBYFLOAT %num %decimal"), (1, "INCRBYFLOAT %any %decimal"),
     (4, "SETRANGE %any %offset %value"), (4, "GETRANGE %any %index %index"), (2, "SUBSTR %any %index %index"), (4, "LCS %lcs %lcs %lcsopts"), (1, "LCS %num %lcs %lcsopts"),
+    (6, "SETBIT %bits %bitoffset %bit"), (1, "SETBIT %any %bitoffset %bit"), (2, "GETBIT %bits %bitoffset"), (1, "GETBIT %any %bitoffset"),
+    (3, "BITCOUNT %bits %bitwindow"), (1, "BITCOUNT %any %bitwindow"), (4, "BITPOS %bits %bit %bitwindow"), (1, "BITPOS %any %bit %bitwindow"),
+    (5, "BITOP %bitop"), (6, "BITFIELD %bits %fields"), (1, "BITFIELD %any %fields"), (1, "BITFIELD_RO %bits %fieldreads"),
+    (1, "OBJECT ENCODING %bits"), (1, "DEL %bits"), (1, "COPY %bits %bits REPLACE"), (1, "SET %bits %value"), (1, "SET %bits %int"),
     (4, "DEL %any+"), (2, "UNLINK %any+"), (2, "EXISTS %any+"), (1, "TOUCH %any+"), (3, "TYPE %any"), (5, "OBJECT ENCODING %any"), (1, "OBJECT FREQ %any"), (0.3, "OBJECT BOGUS %any"), (0.3, "OBJECT"),
     (4, "RENAME %any %any"), (3, "RENAMENX %any %any"), (5, "COPY %any %any %copyopts"), (3, "MOVE %any %db"),
     (4, "EXPIRE %any %s %flags"), (3, "PEXPIRE %any %ms %flags"), (3, "EXPIREAT %any %at %flags"), (3, "PEXPIREAT %any %atms %flags"), (3, "PERSIST %any"),

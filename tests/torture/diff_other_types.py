@@ -11,14 +11,14 @@ def stream_id(r):
 
 
 DOMAINS.update({
-    "list": keys("l"), "hash": keys("h"), "set": keys("t"), "zset": keys("z"), "stream": keys("x"), "bits": keys("b"),
+    "list": keys("l"), "hash": keys("h"), "set": keys("t"), "zset": keys("z"), "stream": keys("x"),
     "other": lambda r: "%s%d" % (r.choice("slhtzxb"), r.randrange(diff_commands.KEYS_PER_FAMILY)),
     "member": word("a", "b", "c", "dd", "e" * 40, "1", "2", "10", "-5", "3.5", "", "\x00\xff"),
     "field": word("f1", "f2", "f3", "f4"),
     "score": word("1", "2", "2.5", "-3", "0", "inf", "-inf", "1e3", "nan", "x"),
     "range": word("-inf", "+inf", "(1", "1", "(2.5", "2", "0", "-3"),
     "end": word("LEFT", "RIGHT"), "id": stream_id, "zaddopts": word([], [], ["NX"], ["XX"], ["GT", "CH"], ["LT"], ["INCR"]),
-    "luarw": word(LUA_READ_WRITE), "luafail": word(LUA_FAILS_HALFWAY), "bit": word("0", "1"), "bitoffset": word("0", "7", "100", "-1"),
+    "luarw": word(LUA_READ_WRITE), "luafail": word(LUA_FAILS_HALFWAY),
 })
 
 TEMPLATES = [(2, t) for t in """
@@ -94,12 +94,7 @@ XREAD COUNT 3 STREAMS %stream %stream 0 5-0
 XGROUP CREATE %stream g 0 MKSTREAM
 XACK %stream g %id
 XPENDING %stream g
-SETBIT %bits %bitoffset %bit
-GETBIT %bits %bitoffset
 BITCOUNT %other
-BITPOS %bits %bit
-BITOP AND %bits %bits %str
-BITFIELD %bits INCRBY u8 #1 %int OVERFLOW SAT GET u4 0
 PFADD %bits %member
 RENAME %other %other
 COPY %other %other REPLACE

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ostraka_datatypes::bits::{self, Operation};
 use ostraka_datatypes::blob::{BLOB_MIN, Blob};
 use ostraka_datatypes::raw::entry::{Entry, Value};
+use ostraka_datatypes::resp::Reply;
 
 use super::conditional::with_text;
 use crate::call::{Args, Call, Outcome};
@@ -13,6 +14,7 @@ use crate::command::row::*;
 use crate::fault::Fault;
 use crate::keyspace::{Keyspace, Ttl};
 use crate::router::Key;
+use crate::slices::{Budget, Work};
 
 pub static ROWS: &[&Command] = &[&BITCOUNT, &BITOP, &BITPOS, &GETBIT, &SETBIT];
 
@@ -159,14 +161,60 @@ command! { BITCOUNT =
 
 fn bitcount(c: &mut Call<'_>) -> Outcome {
     let window = Window::parse(c.args, 2)?;
-    let count = match c.db.string(c.args.key(1))? {
-        Some(entry) if !window.is_reversed() => {
-            with_text(&entry, |text| bits::count_in(text, window.of(text.len())))
-        }
-        _ => 0,
+    let Some(entry) = c.db.string(c.args.key(1))? else {
+        c.reply.integer(0);
+        return Ok(());
     };
-    c.reply.integer(count as i64);
-    Ok(())
+    let range = match window.is_reversed() {
+        true => 0..0,
+        false => window.of(entry.string_len()),
+    };
+    let Some(text) = entry.blob() else {
+        let count = with_text(&entry, |text| bits::count_in(text, range));
+        c.reply.integer(count as i64);
+        return Ok(());
+    };
+    let elements = elements_of(&range);
+    let count = 0;
+    c.in_slices(elements, &[], Count { text, range, count })
+}
+
+/// BITCOUNT under way.
+struct Count {
+    text: Blob,
+    /// Bits not counted yet.
+    range: Range<u64>,
+    count: u64,
+}
+
+impl Work for Count {
+    fn step(&mut self, reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
+        while let Some(piece) = next_piece(&mut self.range) {
+            self.count += bits::count_in(&self.text, piece);
+            if !budget.spend(PIECE / ELEMENT) {
+                return false;
+            }
+        }
+        reply.integer(self.count as i64);
+        true
+    }
+}
+
+/// Bytes of one string that are worked on between two looks at the budget.
+const PIECE: usize = 32 * 1024;
+/// Bytes that take about as long as an element of a collection.
+const ELEMENT: usize = 512;
+
+fn elements_of(range: &Range<u64>) -> usize {
+    (range.end - range.start) as usize / 8 / ELEMENT
+}
+
+/// Takes the next bits off a range.
+fn next_piece(range: &mut Range<u64>) -> Option<Range<u64>> {
+    let end = range.end.min(range.start + 8 * PIECE as u64);
+    let piece = range.start..end;
+    range.start = end;
+    (!piece.is_empty()).then_some(piece)
 }
 
 command! { BITPOS =
@@ -185,18 +233,57 @@ fn bitpos(c: &mut Call<'_>) -> Outcome {
         _ => return Err(Fault::err("The bit argument must be 1 or 0.")),
     };
     let window = Window::parse(c.args, 3)?;
-    let position = match c.db.string(c.args.key(1))? {
-        Some(entry) => with_text(&entry, |text| {
-            let range = window.of(text.len());
-            // Without an end, zeros follow the string.
-            let behind = (!bit && window.end.is_none() && !range.is_empty()).then_some(range.end);
-            bits::position(text, bit, range).or(behind)
-        }),
-        None => (!bit).then_some(0),
+    let Some(entry) = c.db.string(c.args.key(1))? else {
+        reply_position(&mut c.reply, (!bit).then_some(0));
+        return Ok(());
     };
-    c.reply
-        .integer(position.map_or(-1, |position| position as i64));
-    Ok(())
+    let range = window.of(entry.string_len());
+    // Without an end, zeros follow the string.
+    let zeros_follow = !bit && window.end.is_none() && !range.is_empty();
+    let otherwise = zeros_follow.then_some(range.end);
+    let Some(text) = entry.blob() else {
+        let position = with_text(&entry, |text| bits::position(text, bit, range));
+        reply_position(&mut c.reply, position.or(otherwise));
+        return Ok(());
+    };
+    let search = Search {
+        text,
+        bit,
+        range,
+        otherwise,
+    };
+    c.in_slices(elements_of(&search.range), &[], search)
+}
+
+fn reply_position(reply: &mut Reply<'_>, position: Option<u64>) {
+    reply.integer(position.map_or(-1, |position| position as i64));
+}
+
+/// BITPOS under way.
+struct Search {
+    text: Blob,
+    bit: bool,
+    /// Bits not looked at yet.
+    range: Range<u64>,
+    /// The answer if there is no such bit.
+    otherwise: Option<u64>,
+}
+
+impl Work for Search {
+    fn step(&mut self, reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
+        let mut found = None;
+        while let Some(piece) = next_piece(&mut self.range) {
+            found = bits::position(&self.text, self.bit, piece);
+            if found.is_some() {
+                break;
+            }
+            if !budget.spend(PIECE / ELEMENT) {
+                return false;
+            }
+        }
+        reply_position(reply, found.or(self.otherwise));
+        true
+    }
 }
 
 command! { BITOP =
@@ -221,19 +308,58 @@ static OPERATIONS: [(&str, Operation); 8] = [
 
 fn bitop(c: &mut Call<'_>) -> Outcome {
     let operation = operation(c.args)?;
-    let destination = c.args.key(2);
     let sources: Vec<Blob> = c
         .args
         .keys(3, 1)
         .map(|key| source(&mut c.db, key))
         .collect::<Result<_, _>>()?;
-    let sources: Vec<&[u8]> = sources.iter().map(|source| source.as_slice()).collect();
+    let elements = sources.iter().map(|source| source.len() / ELEMENT).sum();
     let longest = sources.iter().map(|source| source.len()).max().unwrap_or(0);
-    let mut output = vec![0; longest];
-    bits::combine(operation, &sources, 0, &mut output);
-    store(&mut c.db, destination, output);
-    c.reply.integer(longest as i64);
-    Ok(())
+    let work = Combine {
+        operation,
+        sources,
+        destination: c.args.at(2).into(),
+        output: Vec::with_capacity(longest),
+    };
+    c.in_slices(elements, &[2], work)
+}
+
+/// BITOP under way.
+struct Combine {
+    operation: Operation,
+    sources: Vec<Blob>,
+    destination: Box<[u8]>,
+    /// As long as it is done, with room for all of it.
+    output: Vec<u8>,
+}
+
+impl Work for Combine {
+    fn step(&mut self, _reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
+        let sources: Vec<&[u8]> = self
+            .sources
+            .iter()
+            .map(|source| source.as_slice())
+            .collect();
+        let longest = sources.iter().map(|source| source.len()).max().unwrap_or(0);
+        while self.output.len() < longest {
+            let start = self.output.len();
+            let piece = (PIECE / sources.len()).max(ELEMENT);
+            self.output.resize(longest.min(start + piece), 0);
+            bits::combine(self.operation, &sources, start, &mut self.output[start..]);
+            if !budget.spend(PIECE / ELEMENT) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn finish(&mut self, db: &mut Keyspace<'_>, reply: &mut Reply<'_>) -> Outcome {
+        let key = db.exec.server.router.key(&self.destination);
+        let output = std::mem::take(&mut self.output);
+        reply.integer(output.len() as i64);
+        store(db, key, output);
+        Ok(())
+    }
 }
 
 fn operation(args: Args<'_>) -> Result<Operation, Fault> {
