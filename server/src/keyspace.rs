@@ -547,11 +547,14 @@ impl Edit<'_> {
     /// Changes the value if need be; `change` answers how many changes it counts as, possibly none.
     pub fn change_some<R>(
         &mut self,
-        _event: Event,
+        event: Event,
         change: impl FnOnce(&mut Entry) -> (u64, R),
     ) -> R {
         let (count, result) = self.found.update(change);
-        *self.changes += count;
+        if count > 0 {
+            self.record(event);
+            self.ledger.changes += count - 1;
+        }
         result
     }
 
