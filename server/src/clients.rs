@@ -20,6 +20,7 @@ pub use filter::{Filter, Purpose};
 pub use line::{RequestSize, line, memory};
 pub use pause::Pause;
 
+use crate::blocking::Blocked;
 use crate::os::platform::Socket;
 use crate::task::Origin;
 
@@ -59,6 +60,8 @@ pub struct ClientRecord {
     pub touched: AtomicBool,
     /// Set by CLIENT KILL; the owner closes the connection at the end of its turn.
     pub doomed: AtomicBool,
+    /// Waits for a key.
+    parked: Mutex<Option<Arc<Blocked>>>,
     names: Mutex<Option<Box<Names>>>,
 }
 
@@ -78,7 +81,7 @@ pub mod flag {
     pub const UNIX_SOCKET: u32 = 1 << 3;
     pub const CLOSE_AFTER_REPLY: u32 = 1 << 4;
     pub const CLOSE_ASAP: u32 = 1 << 5;
-    /// Waits for the end of CLIENT PAUSE: one of INFO's `blocked_clients`.
+    /// Waits for a key or for the end of CLIENT PAUSE: one of INFO's `blocked_clients`.
     pub const WAITING: u32 = 1 << 6;
     /// Between MULTI and EXEC.
     pub const MULTI: u32 = 1 << 7;
@@ -118,6 +121,7 @@ impl ClientRecord {
             queue_memory: AtomicU64::new(0),
             touched: AtomicBool::new(false),
             doomed: AtomicBool::new(false),
+            parked: Mutex::default(),
             names: Mutex::default(),
         }
     }
@@ -128,6 +132,21 @@ impl ClientRecord {
             token: self.token,
             client: self.id,
         }
+    }
+
+    /// Its wait for a key, if it is waiting.
+    pub fn parked(&self) -> Option<Arc<Blocked>> {
+        self.lock_parked().clone()
+    }
+
+    /// Begins or ends a wait. Called by whoever has the session only.
+    pub fn set_parked(&self, parked: Option<Arc<Blocked>>) {
+        self.put(flag::WAITING, parked.is_some());
+        *self.lock_parked() = parked;
+    }
+
+    fn lock_parked(&self) -> MutexGuard<'_, Option<Arc<Blocked>>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn names(&self) -> Names {

@@ -105,7 +105,7 @@ fn expire_cell(exec: &mut Executor, access: &mut Access<'_>, cell: usize, until_
             let slice = db.expire(now_ms, ITEMS_PER_LOOK, |entry, deadline| {
                 lag.record(now_ms.saturating_sub(deadline));
                 if ledger.observers.is_any() {
-                    ledger.changed(index, router.key(entry.key()).hash);
+                    ledger.expired(index, router.key(entry.key()).hash);
                 }
                 exec.discard(entry);
             });

@@ -5,6 +5,7 @@
 
 use ostraka_datatypes::resp::{Mark, Output, Reply};
 
+use crate::blocking;
 use crate::call::{Args, Call};
 use crate::command::Command;
 use crate::command::flag::{EXECUTES_QUEUE, NO_MULTI};
@@ -29,6 +30,10 @@ pub enum Ended {
     Answered,
     /// It has to wait for somebody's long work: nothing has happened, it is to be tried again soon.
     Busy,
+    /// It has found nothing and waits for a key; the session says for which. To be parked before the cells are put down.
+    Blocked,
+    /// It has to be run with all cells: nothing has happened.
+    Straddling,
 }
 
 /// Runs one command. Its cells are held; `job` receives what it leaves to its loop.
@@ -59,7 +64,29 @@ pub fn execute(
     {
         return Ended::Busy;
     }
-    call(exec, access, command, args, session, output, job)
+    if raised & gate::STRADDLING != 0
+        && blocking::needs_all_cells(exec.server, access, session, command, args)
+    {
+        exec.stats().escalations.add(1);
+        return Ended::Straddling;
+    }
+    let ended = call(exec, access, command, args, session, output, job);
+    if !exec.ready.is_empty() {
+        blocking::serve(exec, access);
+    }
+    ended
+}
+
+/// Runs a command again that waits for a key. Its cells are held.
+pub fn resume(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) -> Ended {
+    let args = Args::new(&task.bytes, &task.spans, exec.server.router, None);
+    let (session, output, job) = (&mut task.session, &mut task.output, &mut task.job);
+    // A collection that somebody reads is copied: it cannot be tried again later.
+    (session.atomic, session.resumed) = (true, true);
+    let ended = call(exec, access, task.command, args, session, output, job);
+    (session.atomic, session.resumed) = (false, false);
+    session.wait = None;
+    ended
 }
 
 /// Runs one command that nothing is in the way of, be it part of another one.
@@ -96,11 +123,16 @@ fn call(
         }
         fail(exec, session, command, output, before, &fault);
     }
+    if raised & gate::MONITOR != 0 && !session.resumed {
+        monitor::feed(exec, session, command, args);
+    }
+    if session.wait.is_some() {
+        output.rollback(before);
+        exec.lap();
+        return Ended::Blocked;
+    }
     if mode != ReplyMode::On || session.reply_mode != ReplyMode::On {
         session.job_unheard = mute(mode, session, output, before) && job.is_some();
-    }
-    if raised & gate::MONITOR != 0 {
-        monitor::feed(exec, session, command, args);
     }
     account(
         exec,
@@ -181,7 +213,7 @@ pub fn put_off(
 }
 
 /// Runs a command that waited for its cells in an inbox.
-pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
+pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) -> Ended {
     exec.begin_job();
     // What the sender saw acknowledged must be in force here, too.
     exec.catch_up();
@@ -189,7 +221,7 @@ pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
     let client = &task.session.record;
     if client.is_doomed() || gates::is_paused(exec, &task.session, task.command, args) {
         task.bounced = Some(Bounce::Paused);
-        return;
+        return Ended::Answered;
     }
     let ended = execute(
         exec,
@@ -200,9 +232,45 @@ pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) {
         &mut task.output,
         &mut task.job,
     );
-    if ended == Ended::Busy {
-        task.bounced = Some(Bounce::Busy);
-    }
+    task.bounced = match ended {
+        Ended::Busy => Some(Bounce::Busy),
+        Ended::Straddling => Some(Bounce::Straddling),
+        Ended::Answered | Ended::Blocked => None,
+    };
+    ended
+}
+
+/// Answers a command that has waited in vain.
+pub fn answer_late(
+    exec: &mut Executor,
+    command: &'static Command,
+    session: &mut Session,
+    output: &mut Output,
+    write: impl FnOnce(&mut Reply<'_>),
+) {
+    let before = output.mark();
+    write(&mut Reply::new(output, session.protocol));
+    let mode = session.begin_reply();
+    mute(mode, session, output, before);
+    let stats = exec.stats();
+    stats.commands_processed.add(1);
+    stats.command(command.id()).record(0, false);
+}
+
+/// Answers a command with an error that has waited in vain.
+pub fn fail_late(
+    exec: &mut Executor,
+    command: &'static Command,
+    session: &mut Session,
+    output: &mut Output,
+    fault: &Fault,
+) {
+    answer_late(exec, command, session, output, |reply| {
+        reply.error(fault.text())
+    });
+    exec.server.count_error(fault.code());
+    exec.stats().error_replies.add(1);
+    exec.stats().command(command.id()).failed.add(1);
 }
 
 /// Answers a command that is not run.

@@ -3,14 +3,16 @@
 //! Whoever holds a cell executes on it, for its own connections and for those of other loops, so everything a
 //! command needs besides the data comes from here and never from the cell's owner.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ostraka_datatypes::raw::entry::Entry;
 use ostraka_datatypes::resp::Output;
 
+use crate::blocking::{self, Name};
 use crate::config::Settings;
-use crate::engine;
+use crate::engine::{self, Ended};
 use crate::lazy_free::{self, Garbage};
 use crate::os::clock::Clock;
 use crate::os::entropy::Dice;
@@ -59,6 +61,8 @@ pub struct Executor {
     buffer: Vec<u8>,
     /// An empty queue, lent from transaction to transaction.
     queue: Option<Box<Queue>>,
+    /// Keys that somebody waits for and that have been changed; served before the cells are put down.
+    pub ready: VecDeque<Name>,
 }
 
 impl Executor {
@@ -84,6 +88,7 @@ impl Executor {
             asleep: CellSet::EMPTY,
             buffer: Vec::new(),
             queue: None,
+            ready: VecDeque::new(),
         };
         executor.begin_turn();
         executor
@@ -180,6 +185,13 @@ impl Executor {
         }
     }
 
+    /// Remembers that a key may have become what somebody waits for.
+    pub fn note_ready(&mut self, name: Name) {
+        if !self.ready.contains(&name) {
+            self.ready.push_back(name);
+        }
+    }
+
     /// An empty queue for a transaction that begins.
     pub fn lend_queue(&mut self) -> Box<Queue> {
         self.queue.take().unwrap_or_default()
@@ -261,10 +273,21 @@ impl Runs<Shard, Errand> for Executor {
     fn run(&mut self, access: &mut Access<'_>, errand: Errand) {
         match errand {
             Errand::Command(mut task) => {
-                engine::run_task(self, access, &mut task);
-                self.post(task.origin.home, Mail::Done(task));
+                let home = task.origin.home;
+                let mail = if engine::run_task(self, access, &mut task) == Ended::Blocked {
+                    Mail::Parked(blocking::park(self, access, task))
+                } else {
+                    Mail::Done(task)
+                };
+                self.post(home, mail);
             }
             Errand::Unwatch(unwatch) => unwatch.watching.end(access, unwatch.client),
+            Errand::Unlist(blocked) => blocked.unlist(access),
+            Errand::Serve(name) => {
+                self.begin_job();
+                self.note_ready(name);
+                blocking::serve(self, access);
+            }
         }
     }
 

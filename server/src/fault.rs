@@ -62,6 +62,7 @@ faults! {
     DiscardWithoutMulti = "ERR DISCARD without MULTI";
     NestedMulti = "ERR MULTI calls can not be nested";
     WatchInsideMulti = "ERR WATCH inside MULTI is not allowed";
+    Unblocked = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
     NotInsideMulti = "ERR Command not allowed inside a transaction";
     ExecAborted = "EXECABORT Transaction discarded because of previous errors.";
     InvalidCommand = "ERR Invalid command specified";

@@ -10,6 +10,7 @@ use ostraka_datatypes::collection::Large;
 use ostraka_datatypes::db::{Db, EntryRef, Found, Lookup};
 use ostraka_datatypes::raw::entry::{Entry, Type, Value};
 
+use crate::blocking::Name;
 use crate::config::settings::EvictionPolicy;
 use crate::executor::Executor;
 use crate::fault::Fault;
@@ -160,7 +161,7 @@ impl<'a> Keyspace<'a> {
                 stats.keyspace_misses.add(1);
                 if matches!(lookup, Lookup::Expired) {
                     stats.expired_keys.add(1);
-                    ledger.changed(index, key.hash);
+                    ledger.expired(index, key.hash);
                 }
                 None
             }
@@ -305,14 +306,12 @@ impl<'a> Keyspace<'a> {
                     found,
                     ledger,
                     exec: self.exec,
-                    db: index,
-                    hash: key.hash,
-                    cell: key.cell,
+                    name: name(index, key),
                 })
             }
             Lookup::Expired => {
                 self.exec.stats().expired_keys.add(1);
-                ledger.changed(index, key.hash);
+                ledger.expired(index, key.hash);
                 None
             }
             Lookup::Missing => None,
@@ -360,7 +359,7 @@ impl<'a> Keyspace<'a> {
             lookup => {
                 if matches!(lookup, Lookup::Expired) {
                     self.exec.stats().expired_keys.add(1);
-                    ledger.changed(index, key.hash);
+                    ledger.expired(index, key.hash);
                 }
                 if missing == Missing::Skip {
                     return Ok(None);
@@ -435,8 +434,8 @@ impl<'a> Keyspace<'a> {
     #[inline]
     pub fn record(&mut self, _event: Event, key: Key<'_>) {
         self.committed = true;
-        let db = self.db;
-        self.access.data(key.cell).ledger.changed(db, key.hash);
+        let ledger = &self.access.data(key.cell).ledger;
+        ledger.changed(self.exec, name(self.db, key));
     }
 
     fn find(&mut self, key: Key<'_>) -> Option<Found<'_>> {
@@ -447,7 +446,7 @@ impl<'a> Keyspace<'a> {
             Lookup::Live(found) => Some(found),
             Lookup::Expired => {
                 self.exec.stats().expired_keys.add(1);
-                ledger.changed(index, key.hash);
+                ledger.expired(index, key.hash);
                 None
             }
             Lookup::Missing => None,
@@ -493,6 +492,18 @@ impl<'a> Keyspace<'a> {
         shard.db_mut(self.db).random(&mut || dice.roll())
     }
 
+    /// Swaps two databases; all cells are held.
+    pub fn swap(&mut self, one: usize, other: usize) {
+        for cell in self.held() {
+            let shard = self.access.data(cell);
+            shard.swap(one, other);
+            for db in [one, other] {
+                shard.ledger.observers.renewed(self.exec, db, cell);
+            }
+        }
+        self.access.data(0).ledger.changes += 1;
+    }
+
     /// One cell's share of everything.
     pub fn shard(&mut self, cell: usize) -> &mut Shard {
         self.access.data(cell)
@@ -505,6 +516,12 @@ fn of_kind(entry: Option<EntryRef<'_>>, kind: Type) -> Result<Option<EntryRef<'_
         Some(entry) if entry.kind() != kind => Err(Fault::WrongType),
         entry => Ok(entry),
     }
+}
+
+/// The key as those who observe it name it.
+fn name(db: usize, key: Key<'_>) -> Name {
+    let (hash, cell) = (key.hash, key.cell);
+    Name { db, hash, cell }
 }
 
 /// Finds a live entry. One whose time is up is deleted, or during a pause only passed over.
@@ -526,9 +543,7 @@ pub struct Edit<'a> {
     found: Found<'a>,
     ledger: &'a mut Ledger,
     exec: &'a mut Executor,
-    db: usize,
-    hash: u64,
-    cell: usize,
+    name: Name,
 }
 
 impl Edit<'_> {
@@ -576,12 +591,12 @@ impl Edit<'_> {
     #[inline]
     fn record(&mut self, _event: Event) {
         self.ledger.changes += 1;
-        self.ledger.changed(self.db, self.hash);
+        self.ledger.changed(self.exec, self.name);
     }
 
     fn expect(&mut self, deadline: Option<u64>) {
         if let Some(deadline) = deadline {
-            self.exec.expect(self.cell, deadline as i64);
+            self.exec.expect(self.name.cell, deadline as i64);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The server: everything between a socket and the keyspace.
 
 pub mod admission;
+pub mod blocking;
 pub mod call;
 pub mod clients;
 pub mod command;

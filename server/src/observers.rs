@@ -1,17 +1,19 @@
-//! Who has to hear of a change in one cell: the clients that watch a key.
+//! Who has to hear of a change in one cell: the clients that watch a key, and those that wait for it.
 //!
 //! A key is found by its database and hash alone. Two keys with the same hash would be taken for one, which here does
-//! no harm: a transaction is given up that need not be. The hash is keyed, so nobody can bring that about.
+//! no harm: a transaction is given up that need not be, a waiting client finds nothing. The hash is keyed, so nobody can bring that about.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ostraka_datatypes::db::{Db, Lookup};
 
+use crate::blocking::{Blocked, Name};
 use crate::clients::ClientRecord;
+use crate::executor::Executor;
 use crate::router::Key;
 
 /// What a cell writes down of its changes.
@@ -23,25 +25,37 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A key has been changed, or has expired.
+    /// A key has been changed.
     #[inline]
-    pub fn changed(&mut self, db: usize, hash: u64) {
+    pub fn changed(&self, exec: &mut Executor, name: Name) {
         if self.observers.is_any() {
-            self.observers.changed(db, hash);
+            self.observers.changed(exec, name);
+        }
+    }
+
+    /// A key has expired.
+    #[inline]
+    pub fn expired(&self, db: usize, hash: u64) {
+        if self.observers.is_any() {
+            self.observers.touch(db, hash);
         }
     }
 }
 
 /// A key of any database: the number of the database and the key's hash.
-type Name = (usize, u64);
+type Place = (usize, u64);
 
 /// By name; the hash in it is good enough to be used as it is.
-type ByName<V> = HashMap<Name, V, BuildHasherDefault<Fold>>;
+type ByName<V> = HashMap<Place, V, BuildHasherDefault<Fold>>;
 
 /// The observers of one cell's keys.
 #[derive(Default)]
 pub struct Observers {
     watched: ByName<Watched>,
+    /// In the order in which they came.
+    waiting: ByName<VecDeque<Arc<Blocked>>>,
+    /// Waiting clients that need other cells as well; once for every key.
+    straddling: usize,
 }
 
 struct Watched {
@@ -53,7 +67,7 @@ impl Observers {
     /// Whether anybody has to hear of anything.
     #[inline]
     pub fn is_any(&self) -> bool {
-        !self.watched.is_empty()
+        !self.watched.is_empty() || !self.waiting.is_empty()
     }
 
     /// Keys that somebody watches.
@@ -85,9 +99,60 @@ impl Observers {
         }
     }
 
-    /// A key has been changed, or has expired.
+    /// Has a client wait for a key, behind those that do already.
+    pub fn list(&mut self, name: Name, blocked: Arc<Blocked>, straddles: bool) {
+        let waiting = self.waiting.entry((name.db, name.hash)).or_default();
+        waiting.push_back(blocked);
+        self.straddling += usize::from(straddles);
+    }
+
+    pub fn unlist(&mut self, name: Name, client: u64, straddles: bool) {
+        let Slot::Occupied(mut slot) = self.waiting.entry((name.db, name.hash)) else {
+            return;
+        };
+        let mut waiting = slot.get().iter();
+        if let Some(at) = waiting.position(|blocked| blocked.origin.client == client) {
+            slot.get_mut().remove(at);
+            self.straddling -= usize::from(straddles);
+        }
+        if slot.get().is_empty() {
+            slot.remove();
+        }
+    }
+
+    /// Who waits for a key, first come first.
+    pub fn waiting_for(&self, name: Name) -> impl Iterator<Item = &Arc<Blocked>> {
+        let waiting = self.waiting.get(&(name.db, name.hash));
+        waiting.into_iter().flatten()
+    }
+
+    /// Keys that somebody waits for.
+    pub fn waited_for(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether somebody waits who needs other cells as well.
+    pub fn has_straddling(&self) -> bool {
+        self.straddling > 0
+    }
+
+    /// Database `db` of cell `cell` has other keys: any that somebody waits for may be there now.
+    pub fn renewed(&self, exec: &mut Executor, db: usize, cell: usize) {
+        for &(db, hash) in self.waiting.keys().filter(|(of, _)| *of == db) {
+            exec.note_ready(Name { db, hash, cell });
+        }
+    }
+
     #[cold]
-    pub fn changed(&mut self, db: usize, hash: u64) {
+    fn changed(&self, exec: &mut Executor, name: Name) {
+        self.touch(name.db, name.hash);
+        if self.waiting.contains_key(&(name.db, name.hash)) {
+            exec.note_ready(name);
+        }
+    }
+
+    #[cold]
+    fn touch(&self, db: usize, hash: u64) {
         if let Some(watched) = self.watched.get(&(db, hash)) {
             watched.touch();
         }

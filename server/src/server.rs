@@ -12,6 +12,7 @@ use ostraka_datatypes::hash::Seed;
 use ostraka_datatypes::raw::entry::Entry;
 use ostraka_datatypes::raw::table::{Progress, ViewId, Visitor};
 
+use crate::blocking::Straddling;
 use crate::clients::{Pause, Registry};
 use crate::command::table::Table;
 use crate::config::ConfigStore;
@@ -48,6 +49,8 @@ pub mod gate {
     pub const STOPPING: u32 = 1 << 4;
     /// Long work under way will write some keys; see `slices`.
     pub const PENDING: u32 = 1 << 5;
+    /// Clients wait for keys that need more than one cell; see `blocking`.
+    pub const STRADDLING: u32 = 1 << 6;
 }
 
 /// Names a database's share in one cell from the time it was empty; never used twice in a cell.
@@ -212,6 +215,7 @@ pub struct Server {
     pub unix_ms: AtomicI64,
     pub lazy_free: LazyFree,
     pub long_work: LongWork,
+    pub straddling: Straddling,
     pub logs: Logs,
     pub spikes: Spikes,
     pub vitals: Vitals,
@@ -264,6 +268,7 @@ impl Server {
             unix_ms: AtomicI64::new(0),
             lazy_free: LazyFree::default(),
             long_work: LongWork::default(),
+            straddling: Straddling::default(),
             logs: Logs::default(),
             spikes: Spikes::default(),
             vitals: Vitals::new(loops),

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ostraka_datatypes::resp::Protocol;
 
+use crate::blocking::Wait;
 use crate::call::Args;
 use crate::clients::{ClientRecord, flag};
 use crate::command::flag::{EXECUTES_QUEUE, NOT_QUEUED};
@@ -44,6 +45,10 @@ pub struct Session {
     pub monitor: bool,
     /// The commands that run belong together (EXEC): none of them can wait, be tried again, or leave a job.
     pub atomic: bool,
+    /// The command that runs has waited before.
+    pub resumed: bool,
+    /// What the command that has just run wants to wait for.
+    pub wait: Option<Box<Wait>>,
     /// What has been queued since MULTI.
     pub queue: Option<Box<Queue>>,
     pub watching: Option<Box<Watching>>,
@@ -63,6 +68,8 @@ impl Session {
             no_touch: false,
             monitor: false,
             atomic: false,
+            resumed: false,
+            wait: None,
             queue: None,
             watching: None,
             close_after_reply: false,

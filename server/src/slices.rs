@@ -18,6 +18,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ostraka_datatypes::resp::{Output, Protocol, Reply};
 
+use crate::blocking;
 use crate::call::{Call, Fault, Outcome};
 use crate::command::flag::EXECUTES_QUEUE;
 use crate::command::keys::keys_of;
@@ -230,6 +231,9 @@ impl SlicedJob {
         let outcome = work.finish(&mut db, &mut Reply::new(&mut self.output, self.protocol));
         if let Err(fault) = outcome {
             self.fail(before, &fault);
+        }
+        if !exec.ready.is_empty() {
+            blocking::serve(exec, &mut held.access());
         }
         held.release(exec);
         true

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ostraka_datatypes::resp::{Output, Reply, Span};
 
+use crate::blocking::{Blocked, Name};
 use crate::command::Command;
 use crate::executor::Executor;
 use crate::os::platform::Socket;
@@ -32,6 +33,8 @@ pub struct Task {
     pub job: Option<Box<dyn Job>>,
     /// It was not executed.
     pub bounced: Option<Bounce>,
+    /// It has waited, and is still listed under its keys.
+    pub listed: Option<Arc<Blocked>>,
 }
 
 /// Why a task comes back as it went.
@@ -41,6 +44,8 @@ pub enum Bounce {
     Paused,
     /// It has to wait for somebody's long work.
     Busy,
+    /// It has to run with all cells.
+    Straddling,
 }
 
 /// What waits in the inbox of a cell, to be done by whoever holds it.
@@ -48,6 +53,10 @@ pub enum Errand {
     Command(Box<Task>),
     /// A client is gone that watched keys.
     Unwatch(Box<Unwatch>),
+    /// The wait of a client is over that is listed in other cells, too.
+    Unlist(Arc<Blocked>),
+    /// A key is ready for clients that need all cells.
+    Serve(Name),
 }
 
 /// The keys that a client watched until its connection ended.
@@ -74,6 +83,10 @@ pub enum Mail {
     Accepted(Box<dyn Socket>),
     /// A task has been executed.
     Done(Box<Task>),
+    /// A task of a client waits for a key.
+    Parked(Arc<Blocked>),
+    /// A key is ready for somebody who needs more cells than were held.
+    Ready(Name),
     /// A line for a client that runs MONITOR.
     Monitor(Origin, Arc<[u8]>),
     /// Look at the marks on the client records: CLIENT KILL, UNPAUSE.

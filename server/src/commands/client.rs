@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::command::help;
+use crate::blocking::{self, Ending};
 use crate::call::{Args, Call, Fault, Outcome};
 use crate::clients::{ClientRecord, Filter, Purpose, RequestSize, flag, line};
 use crate::command::row::*;
@@ -19,7 +20,7 @@ command! { CLIENT =
     complexity: "Depends on subcommand.",
     summary: "A container for client connection commands.",
     subcommands: &[
-        &CLIENT_CAPA, &CLIENT_GETNAME, &CLIENT_HELP, &CLIENT_ID, &CLIENT_IMPORT_SOURCE, &CLIENT_INFO, &CLIENT_KILL, &CLIENT_LIST, &CLIENT_NO_EVICT, &CLIENT_NO_TOUCH, &CLIENT_PAUSE, &CLIENT_REPLY, &CLIENT_SETINFO, &CLIENT_SETNAME, &CLIENT_UNPAUSE,
+        &CLIENT_CAPA, &CLIENT_GETNAME, &CLIENT_HELP, &CLIENT_ID, &CLIENT_IMPORT_SOURCE, &CLIENT_INFO, &CLIENT_KILL, &CLIENT_LIST, &CLIENT_NO_EVICT, &CLIENT_NO_TOUCH, &CLIENT_PAUSE, &CLIENT_REPLY, &CLIENT_SETINFO, &CLIENT_SETNAME, &CLIENT_UNBLOCK, &CLIENT_UNPAUSE,
     ],
 }
 
@@ -351,6 +352,44 @@ pub fn named(what: &str, name: &[u8]) -> Result<Box<str>, Fault> {
                 "{what} cannot contain spaces, newlines or special characters."
             ))
         })
+}
+
+command! { CLIENT_UNBLOCK =
+    name: "client|unblock", run: client_unblock, arity: -3,
+    flags: ADMIN | NOSCRIPT | LOADING | STALE, categories: CONNECTION, group: Group::Connection,
+    since: "5.0.0", complexity: "O(log N) where N is the number of client connections",
+    summary: "Unblocks a client blocked by a blocking command from a different connection.",
+    syntax: "client-id<integer> [unblock-type(TIMEOUT|ERROR)]",
+}
+
+/// Only whoever waits for a key can be unblocked.
+fn client_unblock(c: &mut Call<'_>) -> Outcome {
+    let ending = match c.args.len() {
+        3 => Ending::Nil,
+        4 if c.args.is(3, "timeout") => Ending::Nil,
+        4 if c.args.is(3, "error") => Ending::Error,
+        4 => {
+            let text = "CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
+            return Err(Fault::err(text));
+        }
+        _ => {
+            return Err(Fault::err(
+                "unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.",
+            ));
+        }
+    };
+    let id = c.args.integer(2)?;
+    let record = u64::try_from(id)
+        .ok()
+        .and_then(|id| c.server.clients.get(id));
+    let blocked = record.and_then(|record| record.parked());
+    c.reply.integer(blocked.is_some().into());
+    if let Some(blocked) = blocked
+        && let Some(task) = blocking::end(c.db.exec, &blocked, ending)
+    {
+        c.db.exec.post(task.origin.home, Mail::Done(task));
+    }
+    Ok(())
 }
 
 command! { CLIENT_UNPAUSE =

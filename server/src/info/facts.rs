@@ -35,6 +35,8 @@ pub struct Clients {
     /// Connections waiting for CLIENT UNPAUSE or the end of a pause.
     pub waiting: u64,
     pub watching: u64,
+    /// Connections that wait for a key until a certain time.
+    pub timed: u64,
     /// Bytes of buffers, and of the longest ones.
     pub buffer_bytes: u64,
     pub longest_input: u64,
@@ -77,8 +79,9 @@ pub struct Keys {
     pub databases: Vec<DatabaseKeys>,
     /// Changes since the server started.
     pub changes: u64,
-    /// Keys that somebody watches.
+    /// Keys that somebody watches, and keys that somebody waits for.
     pub watched: u64,
+    pub waited_for: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,11 +111,13 @@ impl Keys {
             databases: vec![DatabaseKeys::default(); databases],
             changes: 0,
             watched: 0,
+            waited_for: 0,
         };
         for cell in c.db.held() {
             let shard = c.db.shard(cell);
             keys.changes += shard.ledger.changes;
             keys.watched += shard.ledger.observers.watched() as u64;
+            keys.waited_for += shard.ledger.observers.waited_for() as u64;
             for (sum, db) in keys.databases.iter_mut().zip(shard.dbs_mut()) {
                 let (table, index) = db.overhead();
                 sum.keys += db.len() as u64;
@@ -138,6 +143,9 @@ impl Clients {
             let output = record.output_bytes.load(Relaxed);
             sums.connected += 1;
             sums.waiting += u64::from(record.has(clients::flag::WAITING));
+            let parked = record.parked();
+            let timed = parked.is_some_and(|blocked| blocked.deadline_ms.is_some());
+            sums.timed += u64::from(timed);
             sums.watching += u64::from(record.has(clients::flag::WATCHING));
             sums.buffer_bytes += clients::memory(&record);
             sums.longest_input = sums.longest_input.max(input);

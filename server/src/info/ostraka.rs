@@ -15,6 +15,7 @@ fields! { f =>
     "cell_jobs_lent" = f.server.cells.counts().lent,
     "cell_jobs_drained" = f.server.cells.counts().drained,
     "cell_inboxes_handed_over" = f.server.cells.counts().handed_over,
+    "blocking_escalations" = f.stats.escalations.get(),
     "loop_wakeups" = f.stats.wakeups.get(),
     "loop_utilisation" = utilisation(f),
 }

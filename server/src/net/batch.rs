@@ -5,11 +5,13 @@
 //! left as a task in the inbox of the cell, with what it needs to be executed elsewhere. Its connection then
 //! stops until the task is back, so that its commands take effect in the order sent whatever their cells.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ostraka_datatypes::resp::{Output, Parser, Progress, ProtocolError, Span};
 
 use super::connection::{Connection, Waiting};
+use crate::blocking::{self, Blocked};
 use crate::call::Args;
 use crate::command::flag::NO_AUTH;
 use crate::command::keys::{KeyAt, keys_of};
@@ -36,6 +38,8 @@ pub enum Served {
     Paused,
     /// The next command has to wait for somebody's long work.
     Busy,
+    /// The last command waits for a key.
+    Parked(Arc<Blocked>),
     /// The last command left its reply to a job.
     Job(Box<dyn Job>),
     /// Too much is unsent; there may be more to execute once it is sent.
@@ -240,6 +244,9 @@ impl Batch {
                 }
             }
             held.release(exec);
+            if let Some((last, Stop::Straddling)) = stopped {
+                return self.leave(last, server.cells.all(), connection, input, exec);
+            }
             let end = stopped.as_ref().map(|(last, stop)| stop.end(last));
             self.note(connection, end.unwrap_or(usize::MAX));
             return match stopped {
@@ -251,13 +258,14 @@ impl Batch {
             let need = request.need_now(connection);
             let taken = server.cells.try_take(need, exec);
             let Some(mut held) = taken else {
-                self.note(connection, request.end);
-                self.leave(request, need, connection, input, exec);
-                return (request.end, Some(Served::Waits));
+                return self.leave(request, need, connection, input, exec);
             };
             exec.begin_batch();
             let stopped = self.run(request, connection, input, exec, &mut held.access());
             held.release(exec);
+            if let Some(Stop::Straddling) = stopped {
+                return self.leave(request, server.cells.all(), connection, input, exec);
+            }
             if let Some(stop) = stopped {
                 self.note(connection, stop.end(request));
                 return self.stop(request, stop, connection, input);
@@ -319,6 +327,11 @@ impl Batch {
                 connection.waiting = Waiting::Job;
                 (last.end, Served::Job(job))
             }
+            Stop::Parked(blocked) => {
+                connection.waiting = Waiting::Key;
+                (last.end, Served::Parked(blocked))
+            }
+            Stop::Straddling => unreachable!("it was left as a task"),
             Stop::Close => (last.end, Served::Broken),
             Stop::Abort => (last.end, Served::Aborted),
         };
@@ -390,8 +403,14 @@ impl Batch {
         }
         let mut job = None;
         let ended = engine::execute(exec, access, command, args, session, output, &mut job);
-        if ended == Ended::Busy {
-            return Some(Stop::Busy);
+        match ended {
+            Ended::Answered => {}
+            Ended::Busy => return Some(Stop::Busy),
+            Ended::Straddling => return Some(Stop::Straddling),
+            Ended::Blocked => {
+                let task = self.task_of(request, connection, input, exec);
+                return Some(Stop::Parked(blocking::park(exec, access, task)));
+            }
         }
         let closes = session.close_after_reply;
         if connection.is_over_limits(exec) {
@@ -412,11 +431,27 @@ impl Batch {
         connection: &mut Connection,
         input: &[u8],
         exec: &mut Executor,
-    ) {
-        let server = exec.server;
+    ) -> (usize, Option<Served>) {
+        self.note(connection, request.end);
+        let task = self.task_of(request, connection, input, exec);
+        connection.waiting = Waiting::Task;
+        let errand = Errand::Command(task);
+        exec.server.cells.submit(need, errand, exec);
+        (request.end, Some(Served::Waits))
+    }
+
+    /// A command as a task, with the session of its connection.
+    #[cold]
+    fn task_of(
+        &self,
+        request: &Request,
+        connection: &mut Connection,
+        input: &[u8],
+        exec: &Executor,
+    ) -> Box<Task> {
         let mut output = Output::new();
         output.set_limit(exec.output_limit());
-        let task = Task {
+        Box::new(Task {
             origin: connection.origin,
             command: request
                 .command
@@ -430,11 +465,8 @@ impl Batch {
             output,
             job: None,
             bounced: None,
-        };
-        connection.waiting = Waiting::Task;
-        server
-            .cells
-            .submit(need, Errand::Command(Box::new(task)), exec);
+            listed: None,
+        })
     }
 }
 
@@ -449,6 +481,9 @@ enum Gathered {
 enum Stop {
     Paused,
     Busy,
+    /// All cells are needed.
+    Straddling,
+    Parked(Arc<Blocked>),
     Job(Box<dyn Job>),
     Close,
     Abort,
@@ -458,8 +493,8 @@ impl Stop {
     /// Where what has been executed ends, if this is what happened at `last`.
     fn end(&self, last: &Request) -> usize {
         match self {
-            Self::Paused | Self::Busy => last.start,
-            Self::Job(_) | Self::Close | Self::Abort => last.end,
+            Self::Paused | Self::Busy | Self::Straddling => last.start,
+            Self::Parked(_) | Self::Job(_) | Self::Close | Self::Abort => last.end,
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum Waiting {
     Task,
     /// A job of it runs on this loop.
     Job,
+    /// A command of it waits for a key, and has its session.
+    Key,
     /// CLIENT PAUSE.
     Pause,
     /// Somebody's long work; tried again in short intervals.
@@ -78,6 +80,8 @@ pub struct Connection {
     pub missing: usize,
     pub output: Output,
     pub waiting: Waiting,
+    /// Until when it waits for a key, Unix ms.
+    pub deadline_ms: Option<i64>,
     /// The socket may have more to read, but no event will say so.
     pub readable: bool,
     /// There may be whole commands in `input`, left there because too much was unsent.
@@ -107,6 +111,7 @@ impl Connection {
             missing: 0,
             output: Output::new(),
             waiting: Waiting::Nothing,
+            deadline_ms: None,
             readable: false,
             pending: false,
             peer_closed: false,

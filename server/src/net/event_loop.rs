@@ -7,6 +7,7 @@
 //! and written once, at the end of the turn. A connection is freed at one place only (`bury`), at the end of
 //! the turn in which something marked it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use slab::Slab;
 
 use super::batch::{Batch, Served};
 use super::connection::{Connection, Flushed, Received, Waiting};
+use crate::blocking::{self, Blocked, Ending};
 use crate::clients::{self, ClientRecord, flag};
 use crate::executor::Executor;
 use crate::os::platform::{LISTENER_TOKEN, Platform, Ready, Socket};
@@ -22,7 +24,7 @@ use crate::os::reactor;
 use crate::server::Server;
 use crate::session::Session;
 use crate::shards::mailbox::Mailbox;
-use crate::task::{Bounce, Job, Mail, Origin, Task};
+use crate::task::{Bounce, Errand, Job, Mail, Origin, Task};
 use crate::{admission, duties};
 
 /// Bytes read from a socket at a time; one buffer serves all connections of the loop.
@@ -58,6 +60,8 @@ pub struct EventLoop {
     hungry: Vec<usize>,
     /// Connections that wait for the end of CLIENT PAUSE.
     paused: Vec<Origin>,
+    /// Until when connections wait for a key, Unix ms, and which.
+    deadlines: BTreeSet<(i64, usize)>,
     /// Connections whose next command has to wait for somebody's long work.
     busy: Vec<Origin>,
     /// Listeners at which somebody may wait that no event will tell of, and when to look again.
@@ -84,6 +88,7 @@ impl EventLoop {
             unflushed: Vec::new(),
             hungry: Vec::new(),
             paused: Vec::new(),
+            deadlines: BTreeSet::new(),
             busy: Vec::new(),
             waiting_listeners: Vec::new(),
             accept_again_ns: 0,
@@ -137,6 +142,7 @@ impl EventLoop {
         self.serve_ready();
         self.step_jobs();
         self.end_pause();
+        self.end_waits();
         self.try_again();
         if duties::run(&mut self.exec, &mut self.next_cron_ns) {
             self.sweep();
@@ -162,6 +168,10 @@ impl EventLoop {
         if !self.busy.is_empty() {
             wait = wait.min(TRY_AGAIN_EVERY);
         }
+        if let Some((deadline_ms, _)) = self.deadlines.first() {
+            let left_ms = (deadline_ms - self.exec.now_ms).max(0);
+            wait = wait.min(Duration::from_millis(left_ms as u64));
+        }
         if !self.waiting_listeners.is_empty() {
             let left_ns = self.accept_again_ns.saturating_sub(self.exec.now_ns);
             wait = wait.min(Duration::from_nanos(left_ns));
@@ -178,7 +188,9 @@ impl EventLoop {
         for item in mail.drain(..) {
             match item {
                 Mail::Accepted(socket) => self.adopt(socket),
-                Mail::Done(task) => self.finish(*task),
+                Mail::Done(task) => self.finish(task),
+                Mail::Parked(blocked) => self.await_key(&blocked),
+                Mail::Ready(name) => self.exec.serve_with_all_cells(name),
                 Mail::Monitor(origin, line) => self.feed_monitor(origin, &line),
                 Mail::Review => self.review(),
                 Mail::Drain(cell) => {
@@ -311,7 +323,10 @@ impl EventLoop {
             return;
         };
         connection.peer_closed = true;
-        if matches!(connection.waiting, Waiting::Pause | Waiting::Busy) {
+        if matches!(
+            connection.waiting,
+            Waiting::Pause | Waiting::Busy | Waiting::Key
+        ) {
             // What it asked for has not happened, and nobody will ever hear of it.
             self.doom(token);
         }
@@ -397,6 +412,7 @@ impl EventLoop {
                 connection.waiting = Waiting::Busy;
                 self.busy.push(origin);
             }
+            Served::Parked(blocked) => self.await_key(&blocked),
             Served::Job(job) => self.jobs.push((token, origin.client, job)),
             Served::Broken => connection.close_when_flushed(),
             Served::Aborted => self.doomed.push(token),
@@ -455,9 +471,17 @@ impl EventLoop {
     }
 
     /// A task is back: its session and reply return to the connection, which goes on with what it has received.
-    fn finish(&mut self, mut task: Task) {
+    fn finish(&mut self, mut task: Box<Task>) {
         let origin = task.origin;
         let job = task.job.take();
+        if let Some(blocked) = task.listed.take() {
+            self.exec.unlist(blocked);
+        }
+        if let Some(connection) = self.connection_of(origin)
+            && let Some(deadline_ms) = connection.deadline_ms.take()
+        {
+            self.deadlines.remove(&(deadline_ms, origin.token));
+        }
         let Some(connection) = self.connection_of(origin) else {
             // The connection died meanwhile; the command has been executed all the same.
             self.exec.forget(&mut task.session);
@@ -465,14 +489,23 @@ impl EventLoop {
                 .extend(job.map(|job| (origin.token, origin.client, job)));
             return;
         };
+        if task.bounced == Some(Bounce::Straddling) {
+            task.bounced = None;
+            let server = self.exec.server;
+            let errand = Errand::Command(task);
+            return server
+                .cells
+                .submit(server.cells.all(), errand, &mut self.exec);
+        }
         if let Some(bounce) = task.bounced {
             connection.put_back(&task.bytes, &task.spans);
-            connection.take_back(task);
+            connection.take_back(*task);
             match bounce {
                 Bounce::Paused => {
                     connection.set_paused(true);
                     self.paused.push(origin);
                 }
+                Bounce::Straddling => unreachable!("it goes on as a task"),
                 Bounce::Busy => {
                     connection.waiting = Waiting::Busy;
                     self.busy.push(origin);
@@ -480,7 +513,7 @@ impl EventLoop {
             }
             return;
         }
-        connection.take_back(task);
+        connection.take_back(*task);
         match job {
             Some(job) => {
                 connection.waiting = Waiting::Job;
@@ -489,6 +522,45 @@ impl EventLoop {
             None => self.go_on(origin.token),
         }
         self.flush_later(origin.token);
+    }
+
+    /// A command of a connection waits for a key: not for ever, maybe, and not for a client that is gone.
+    fn await_key(&mut self, blocked: &Arc<Blocked>) {
+        let origin = blocked.origin;
+        let Some(connection) = self.connection_of(origin) else {
+            return self.end_wait(blocked, Ending::Gone);
+        };
+        connection.waiting = Waiting::Key;
+        connection.deadline_ms = blocked.deadline_ms;
+        if connection.peer_closed {
+            self.doom(origin.token);
+        }
+        if let Some(deadline_ms) = blocked.deadline_ms {
+            self.deadlines.insert((deadline_ms, origin.token));
+        }
+    }
+
+    /// If it is being served right now, its task comes home by mail.
+    fn end_wait(&mut self, blocked: &Arc<Blocked>, ending: Ending) {
+        if let Some(task) = blocking::end(&mut self.exec, blocked, ending) {
+            self.finish(task);
+        }
+    }
+
+    /// Answers those who have waited for a key for as long as they wanted to.
+    fn end_waits(&mut self) {
+        while let Some(&(deadline_ms, token)) = self.deadlines.first()
+            && deadline_ms <= self.exec.now_ms
+        {
+            self.deadlines.pop_first();
+            let Some(connection) = self.connections.get_mut(token) else {
+                continue;
+            };
+            connection.deadline_ms = None;
+            if let Some(blocked) = connection.record.parked() {
+                self.end_wait(&blocked, Ending::Nil);
+            }
+        }
     }
 
     /// Serves a connection that waits for nothing any more: first what it has received, then what the socket has.
@@ -613,6 +685,14 @@ impl EventLoop {
             };
             if let Some(session) = &mut connection.session {
                 self.exec.forget(session);
+            }
+            if let Some(deadline_ms) = connection.deadline_ms {
+                self.deadlines.remove(&(deadline_ms, token));
+            }
+            if connection.waiting == Waiting::Key
+                && let Some(blocked) = connection.record.parked()
+            {
+                self.end_wait(&blocked, Ending::Gone);
             }
             self.platform.detach(connection.socket.descriptor());
             let server = self.exec.server;
