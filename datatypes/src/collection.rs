@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use crate::hashes::Hash;
+use crate::list::List;
 use crate::raw::entry::{Encoding, Type};
 use crate::raw::zset::Zset;
 
@@ -57,6 +58,7 @@ macro_rules! collections {
 
 collections! {
     Hash(Hash) = Type::Hash,
+    List(List) = Type::List,
     Zset(Zset) = Type::Zset,
 }
 

@@ -13,6 +13,7 @@ pub mod glob;
 pub mod hash;
 pub mod hashes;
 pub mod lcs;
+pub mod list;
 pub mod lzf;
 pub mod numbers;
 pub mod packed;

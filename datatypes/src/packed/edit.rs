@@ -93,6 +93,28 @@ impl<S: Storage, const BACK: bool> Edit<S, BACK> {
         start..start + size
     }
 
+    /// Keeps the elements for which `keep` answers true, in one go. How many went.
+    pub fn retain(&mut self, mut keep: impl FnMut(Element<'_>) -> bool) -> usize {
+        let block = self.read();
+        let (mut kept, mut bytes) = (0_usize, vec![0; HEAD]);
+        for item in block.iter().filter(|item| keep(item.element)) {
+            kept += 1;
+            bytes.extend_from_slice(&block.bytes[item.range]);
+        }
+        let gone = block.len() - kept;
+        if kept == 0 {
+            bytes.clear();
+        } else {
+            let count = u16::try_from(kept).unwrap_or(u16::MAX);
+            bytes[..HEAD].copy_from_slice(&count.to_le_bytes());
+        }
+        if gone > 0 {
+            let all = self.storage.bytes().len();
+            self.storage.splice(0..all, &bytes);
+        }
+        gone
+    }
+
     /// Takes out the first element and answers it.
     pub fn pop_front(&mut self) -> Option<Vec<u8>> {
         let Item { element, range } = self.read().first()?;
