@@ -11,7 +11,7 @@ mod buffer;
 mod chain;
 mod chunk;
 
-pub use chain::List;
+pub use chain::{List, Removal};
 
 use std::ops::Range;
 
@@ -296,12 +296,24 @@ impl<'a> ListMut<'a> {
         let limits = self.limits;
         let removed = match self.form() {
             Form::Short(mut block) => remove(&mut block, Element::of(text), from, most),
-            Form::Long(list) => list.remove(text, from, most, &limits),
+            Form::Long(list) => {
+                let mut removal = Removal::new(std::mem::take(list), text, from, most, limits);
+                while removal.advance() {}
+                let (rest, removed) = removal.finish();
+                *list = rest;
+                removed
+            }
         };
         if removed > 0 {
             self.shrink();
         }
         removed
+    }
+
+    /// Another list in the place of this one.
+    pub fn replace(&mut self, list: List) {
+        self.entry.set_large(Collection::List(list));
+        self.shrink();
     }
 
     fn form(&mut self) -> Form<'_> {

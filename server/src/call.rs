@@ -115,7 +115,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> {
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone {
         self.spans.iter().map(move |span| span.of(self.bytes))
     }
 

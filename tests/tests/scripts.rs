@@ -51,3 +51,13 @@ fn transactions() {
 fn bitmap() {
     check("bitmap");
 }
+
+#[test]
+fn list() {
+    check("list");
+}
+
+#[test]
+fn sort() {
+    check("sort");
+}

@@ -17,7 +17,7 @@ use super::{End, Limits, walk_block};
 use crate::packed::{Both, Element};
 use crate::raw::entry::Encoding;
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct List {
     chunks: VecDeque<Chunk>,
     len: usize,
@@ -229,53 +229,6 @@ impl List {
         }
     }
 
-    /// Removes elements that are `text`, the first `most` from the left or from the right. How many it were.
-    pub(super) fn remove(&mut self, text: &[u8], from: End, most: usize, limits: &Limits) -> usize {
-        let needle = Element::of(text);
-        let (mut removed, mut touched) = (0, Vec::new());
-        for step in 0..self.chunks.len() {
-            let nth = match from {
-                End::Left => step,
-                End::Right => self.chunks.len() - 1 - step,
-            };
-            let here = self.chunks[nth].remove(needle, from, most - removed);
-            if here > 0 {
-                removed += here;
-                touched.push(nth);
-            }
-            if removed == most {
-                break;
-            }
-        }
-        self.len -= removed;
-        match touched[..] {
-            [] => {}
-            [nth] if self.chunks[nth].count() == 0 => {
-                self.chunks.remove(nth);
-                self.settle_ends(limits);
-            }
-            [nth] => self.settle_around(nth, limits),
-            _ => self.rebuild(limits),
-        }
-        removed
-    }
-
-    /// Removes empty chunks and joins small ones, all in one go.
-    fn rebuild(&mut self, limits: &Limits) {
-        let mut chunks: VecDeque<Chunk> = VecDeque::with_capacity(self.chunks.len());
-        for chunk in self.chunks.drain(..).filter(|chunk| chunk.count() > 0) {
-            match chunks.back_mut() {
-                Some(last) if last.admits_all_of(&chunk, limits) => last.join(&chunk),
-                _ => chunks.push_back(chunk),
-            }
-        }
-        chunks.shrink_to_fit();
-        self.chunks = chunks;
-        for nth in 0..self.chunks.len() {
-            self.settle(nth, limits);
-        }
-    }
-
     /// Joins a chunk with the next one, if one chunk has room for both.
     fn join(&mut self, nth: usize, limits: &Limits) {
         if let (Some(one), Some(next)) = (self.chunks.get(nth), self.chunks.get(nth + 1))
@@ -329,5 +282,119 @@ impl List {
             self.settle(from_end, limits);
             self.settle((count).wrapping_sub(1 + from_end), limits);
         }
+    }
+}
+
+/// Removing elements from a list, one chunk at a time.
+///
+/// The chunks wander from one ring to another, so that however many are emptied or joined, each is moved once.
+pub struct Removal {
+    list: List,
+    /// Chunks that are through.
+    done: VecDeque<Chunk>,
+    needle: Box<[u8]>,
+    /// The end to begin at.
+    from: End,
+    /// Elements that may still be removed.
+    most: usize,
+    removed: usize,
+    limits: Limits,
+}
+
+impl Removal {
+    /// Of the first `most` elements from one end that are `text`.
+    pub fn new(list: List, text: &[u8], from: End, most: usize, limits: Limits) -> Self {
+        Self {
+            list,
+            done: VecDeque::new(),
+            needle: text.into(),
+            from,
+            most,
+            removed: 0,
+            limits,
+        }
+    }
+
+    /// Goes through one more chunk. `false`: there is nothing more to do.
+    pub fn advance(&mut self) -> bool {
+        if self.removed == self.most {
+            return false;
+        }
+        let chunk = match self.from {
+            End::Left => self.list.chunks.pop_front(),
+            End::Right => self.list.chunks.pop_back(),
+        };
+        let Some(mut chunk) = chunk else {
+            return false;
+        };
+        let (needle, left) = (Element::of(&self.needle), self.most - self.removed);
+        self.removed += chunk.remove(needle, self.from, left);
+        if chunk.count() > 0 {
+            self.put(chunk);
+        }
+        true
+    }
+
+    /// Puts a chunk to those that are through, or into the last one if that has room.
+    fn put(&mut self, mut chunk: Chunk) {
+        let compressed = self.limits.compress_depth > 0;
+        let last = match self.from {
+            End::Left => self.done.back_mut(),
+            End::Right => self.done.front_mut(),
+        };
+        match (last, self.from) {
+            (Some(last), End::Left) if last.admits_all_of(&chunk, &self.limits) => {
+                return last.join(&chunk);
+            }
+            (Some(last), End::Right) if last.admits_all_of(&chunk, &self.limits) => {
+                chunk.join(last);
+                *last = chunk;
+                return;
+            }
+            (Some(last), _) if compressed => last.compress(),
+            _ => {}
+        }
+        match self.from {
+            End::Left => self.done.push_back(chunk),
+            End::Right => self.done.push_front(chunk),
+        }
+    }
+
+    /// The list without the elements, and how many they were.
+    pub fn finish(self) -> (List, usize) {
+        let Self {
+            mut list,
+            mut done,
+            removed,
+            limits,
+            ..
+        } = self;
+        let seam = match self.from {
+            End::Left => done.len(),
+            End::Right => list.chunks.len(),
+        };
+        let few = done.len() < list.chunks.len();
+        match self.from {
+            End::Left if few => done
+                .into_iter()
+                .rev()
+                .for_each(|chunk| list.chunks.push_front(chunk)),
+            End::Left => {
+                done.append(&mut list.chunks);
+                list.chunks = done;
+            }
+            End::Right if few => list.chunks.extend(done),
+            End::Right => {
+                let rest = list.chunks.drain(..).rev();
+                rest.for_each(|chunk| done.push_front(chunk));
+                list.chunks = done;
+            }
+        }
+        list.len -= removed;
+        if let Some(seam) = seam.checked_sub(1) {
+            list.settle_around(seam, &limits);
+        }
+        list.settle_ends(&limits);
+        (list, removed)
     }
 }

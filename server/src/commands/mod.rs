@@ -19,6 +19,9 @@ pub mod info;
 pub mod keys;
 pub mod latency;
 pub mod lcs;
+pub mod list;
+pub mod list_move;
+pub mod list_search;
 pub mod memory;
 pub mod module;
 pub mod monitor;
@@ -28,6 +31,8 @@ pub mod scan;
 pub mod server;
 pub mod set;
 pub mod slowlog;
+pub mod sort;
+mod sort_runs;
 pub mod string;
 pub mod transactions;
 
@@ -52,6 +57,9 @@ pub static FAMILIES: &[&[&Command]] = &[
     keys::ROWS,
     latency::ROWS,
     lcs::ROWS,
+    list::ROWS,
+    list_move::ROWS,
+    list_search::ROWS,
     memory::ROWS,
     module::ROWS,
     monitor::ROWS,
@@ -61,6 +69,7 @@ pub static FAMILIES: &[&[&Command]] = &[
     server::ROWS,
     set::ROWS,
     slowlog::ROWS,
+    sort::ROWS,
     string::ROWS,
     transactions::ROWS,
 ];

@@ -1,0 +1,523 @@
+//! SORT and SORT_RO.
+//!
+//! Without patterns that look up other keys, a sort of many elements goes on in slices: elements are gathered and sorted
+//! in short runs, the runs are merged as the reply is written (`sort_runs`). With such patterns the command holds all
+//! cells, as the keys that they make may be anywhere, and does everything at once.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ostraka_datatypes::collection::{Collection, Large};
+use ostraka_datatypes::list::{End, Limits, ListMut, ListRef};
+use ostraka_datatypes::numbers;
+use ostraka_datatypes::packed::Element;
+use ostraka_datatypes::raw::entry::{Entry, StringRef, Type};
+use ostraka_datatypes::resp::Reply;
+
+use super::list::limits;
+use super::sort_runs::{Item, Order, Runs, Weight};
+use crate::call::{Args, Call, Outcome};
+use crate::command::Reach;
+use crate::command::row::*;
+use crate::fault::Fault;
+use crate::keyspace::Keyspace;
+use crate::slices::{AT_ONCE, Budget, Work};
+
+pub static ROWS: &[&Command] = &[&SORT, &SORT_RO];
+
+const BY_GET_NOTES: &str = "For the optional BY/GET keyword. It is marked 'unknown' because the \
+    key names derive from the content of the key we sort";
+
+command! { SORT =
+    name: "sort", run: sort, arity: -2, flags: WRITE | DENYOOM,
+    keys: &[
+        key(1, RO | ACCESS),
+        unknown_keys(RO | ACCESS).notes(BY_GET_NOTES),
+        unknown_keys(OW | UPDATE).notes("For the optional STORE keyword. It is marked 'unknown' \
+            because the keyword can appear anywhere in the argument array"),
+    ],
+    find_keys: Some(sort_keys), route: Route::Custom(reach), categories: SET | SORTEDSET | LIST | DANGEROUS,
+    group: Group::Generic, since: "1.0.0",
+    complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M \
+        the number of returned elements. When the elements are not sorted, complexity is O(N).",
+    summary: "Sorts the elements in a list, a set, or a sorted set, optionally storing the result.",
+    syntax: "key<key> [BY by-pattern:pattern<pattern:1>] \
+        [LIMIT limit{offset<integer> count<integer>}] [GET... get-pattern:pattern<pattern:1>] \
+        [order(ASC|DESC)] [sorting<ALPHA>] [STORE destination<key:2>]",
+}
+
+command! { SORT_RO =
+    name: "sort_ro", run: sort, arity: -2, flags: READONLY,
+    keys: &[key(1, RO | ACCESS), unknown_keys(RO | ACCESS).notes(BY_GET_NOTES)],
+    find_keys: Some(sort_ro_keys), route: Route::Custom(reach),
+    categories: SET | SORTEDSET | LIST | DANGEROUS, group: Group::Generic, since: "7.0.0",
+    complexity: "O(N+M*log(M)) where N is the number of elements in the list or set to sort, and M \
+        the number of returned elements. When the elements are not sorted, complexity is O(N).",
+    summary: "Returns the sorted elements of a list, a set, or a sorted set.",
+    syntax: "key<key> [BY by-pattern:pattern<pattern:1>] \
+        [LIMIT limit{offset<integer> count<integer>}] [GET... get-pattern:pattern<pattern:1>] \
+        [order(ASC|DESC)] [sorting<ALPHA>]",
+}
+
+fn sort_keys(args: Args<'_>, n: usize) -> Result<Option<KeyAt>, Unclear> {
+    let (mut at, mut stored) = (2, None);
+    while at < args.len() {
+        if args.is(at, "STORE") && at + 1 < args.len() {
+            stored = Some(at + 1);
+        }
+        at += 1 + operands(args, at);
+    }
+    Ok(match (n, stored) {
+        (0, _) => Some(KeyAt {
+            index: 1,
+            flags: RO | ACCESS,
+        }),
+        (1, Some(index)) => Some(KeyAt {
+            index,
+            flags: OW | UPDATE,
+        }),
+        _ => None,
+    })
+}
+
+fn sort_ro_keys(_: Args<'_>, n: usize) -> Result<Option<KeyAt>, Unclear> {
+    Ok((n == 0).then_some(KeyAt {
+        index: 1,
+        flags: RO | ACCESS,
+    }))
+}
+
+/// How many arguments belong to the option at `at`.
+fn operands(args: Args<'_>, at: usize) -> usize {
+    match () {
+        () if args.is(at, "LIMIT") => 2,
+        () if ["BY", "GET", "STORE"].iter().any(|word| args.is(at, word)) => 1,
+        () => 0,
+    }
+}
+
+/// Patterns make keys that may be anywhere.
+fn reach(args: Args<'_>) -> Reach {
+    let mut at = 2;
+    while at < args.len() {
+        let looks_up = args.is(at, "BY") || args.is(at, "GET");
+        if looks_up
+            && args
+                .get(at + 1)
+                .is_some_and(|pattern| pattern.contains(&b'*'))
+        {
+            return Reach::All;
+        }
+        at += 1 + operands(args, at);
+    }
+    Reach::Keys
+}
+
+/// What is asked for.
+struct Options<'a> {
+    /// Not sorted at all if this has no `*`.
+    by: Option<&'a [u8]>,
+    sorted: bool,
+    get: Vec<&'a [u8]>,
+    offset: i64,
+    count: i64,
+    descending: bool,
+    alpha: bool,
+    /// The argument that is the key to store the result at.
+    store: Option<usize>,
+}
+
+impl<'a> Options<'a> {
+    fn parse(args: Args<'a>, may_store: bool) -> Result<Self, Fault> {
+        let mut options = Self {
+            by: None,
+            sorted: true,
+            get: Vec::new(),
+            offset: 0,
+            count: -1,
+            descending: false,
+            alpha: false,
+            store: None,
+        };
+        let mut at = 2;
+        while at < args.len() {
+            let operands = operands(args, at);
+            let complete = at + operands < args.len();
+            match () {
+                () if args.is(at, "ASC") => options.descending = false,
+                () if args.is(at, "DESC") => options.descending = true,
+                () if args.is(at, "ALPHA") => options.alpha = true,
+                () if args.is(at, "LIMIT") && complete => {
+                    options.offset = args.integer(at + 1)?;
+                    options.count = args.integer(at + 2)?;
+                }
+                () if args.is(at, "STORE") && complete && may_store => options.store = Some(at + 1),
+                () if args.is(at, "BY") && complete => {
+                    options.by = Some(args.at(at + 1));
+                    options.sorted &= args.at(at + 1).contains(&b'*');
+                }
+                () if args.is(at, "GET") && complete => options.get.push(args.at(at + 1)),
+                () => return Err(Fault::Syntax),
+            }
+            at += 1 + operands;
+        }
+        Ok(options)
+    }
+
+    /// Whether other keys have a say.
+    fn looks_up(&self) -> bool {
+        let mut patterns = self.by.iter().chain(&self.get);
+        patterns.any(|pattern| pattern.contains(&b'*'))
+    }
+
+    /// The elements to look at, of `len`, and the places that are wanted among them once they are in order. Of elements
+    /// that stay in the order they have, only those that are wanted are looked at.
+    fn window(&self, len: usize, ordered: bool) -> (Range<usize>, Range<usize>) {
+        let first = usize::try_from(self.offset).unwrap_or(0).min(len);
+        let end = match usize::try_from(self.count) {
+            Ok(count) => first.saturating_add(count).min(len),
+            Err(_) => len,
+        };
+        match (!self.sorted && ordered, self.descending) {
+            (true, false) => (first..end, 0..end - first),
+            (true, true) => (len - end..len - first, 0..end - first),
+            (false, _) => (0..len, first..end),
+        }
+    }
+}
+
+fn sort(c: &mut Call<'_>) -> Outcome {
+    let options = Options::parse(c.args, c.command.is(WRITE))?;
+    let sorting = Sorting::new(c, &options)?;
+    if options.looks_up() {
+        return sorting.look_up(c, &options);
+    }
+    let pending: Vec<usize> = options.store.into_iter().collect();
+    c.in_slices(sorting.window.len(), &pending, sorting)
+}
+
+/// A list, set or sorted set.
+#[derive(Clone, Copy)]
+enum View<'a> {
+    List(ListRef<'a>),
+}
+
+impl<'a> View<'a> {
+    fn of(entry: &'a Entry) -> Result<Self, Fault> {
+        match entry.kind() {
+            Type::List => Ok(Self::List(ListRef::of(entry))),
+            _ => Err(Fault::WrongType),
+        }
+    }
+
+    fn of_large(body: &'a Collection) -> Self {
+        match body.kind() {
+            Type::List => Self::List(ListRef::of_large(body)),
+            _ => unreachable!("the type was looked at"),
+        }
+    }
+
+    fn len(self) -> usize {
+        match self {
+            Self::List(list) => list.len(),
+        }
+    }
+
+    /// Whether the elements have an order of their own.
+    fn is_ordered(self) -> bool {
+        match self {
+            Self::List(_) => true,
+        }
+    }
+
+    /// Hands some elements of `window` to `emit`, beginning at `cursor`, which is moved on. `false`: that was all.
+    fn gather(
+        self,
+        window: &Range<usize>,
+        cursor: &mut u64,
+        mut emit: impl FnMut(Element<'_>),
+    ) -> bool {
+        let start = window.start + *cursor as usize;
+        let end = window.end.min(start + RUN);
+        match self {
+            Self::List(list) => list.each(start..end, &mut emit),
+        }
+        *cursor += (end - start) as u64;
+        end < window.end
+    }
+}
+
+/// Elements of a run that is gathered and sorted at once: some 40 µs.
+const RUN: usize = 256;
+
+/// What is sorted.
+enum Source {
+    Texts(std::vec::IntoIter<Box<[u8]>>),
+    Frozen(Arc<Large>),
+}
+
+/// Where the result goes.
+enum Target {
+    Reply,
+    Store { list: Box<Entry>, limits: Limits },
+}
+
+/// A sort under way.
+struct Sorting {
+    source: Source,
+    /// The elements of the source that are gathered, and how far that is.
+    window: Range<usize>,
+    cursor: u64,
+    all_gathered: bool,
+    by_number: bool,
+    /// An element is no number.
+    failed: bool,
+    runs: Runs,
+    /// Places that are wanted among the sorted elements, and how many elements have passed.
+    chosen: Range<usize>,
+    passed: usize,
+    /// What is answered per element: itself, or nothing.
+    get: Vec<bool>,
+    target: Target,
+}
+
+impl Sorting {
+    fn new(c: &mut Call<'_>, options: &Options<'_>) -> Result<Self, Fault> {
+        let key = c.args.key(1);
+        let target = match options.store {
+            None => Target::Reply,
+            Some(index) => Target::Store {
+                list: Box::new(Entry::packed(Type::List, c.args.at(index), &[], None)),
+                limits: limits(&c.db),
+            },
+        };
+        let mut texts = Vec::new();
+        let (mut window, mut chosen, mut ordered) = (0..0, 0..0, true);
+        if let Some(entry) = c.db.read(key) {
+            let view = View::of(&entry)?;
+            ordered = view.is_ordered();
+            (window, chosen) = options.window(view.len(), ordered);
+            let (mut cursor, mut more) = (0, !window.is_empty());
+            while more && (window.len() <= AT_ONCE || options.looks_up()) {
+                more = view.gather(&window, &mut cursor, |element| {
+                    texts.push(element.to_cow().into());
+                });
+            }
+        }
+        let source = match texts.len() < window.len() {
+            true => c.db.freeze(key)?.map(Source::Frozen),
+            false => None,
+        };
+        let forced = !options.sorted && !ordered && options.store.is_some();
+        let order = match (options.sorted || forced, options.descending) {
+            (true, false) => Order::Ascending,
+            (true, true) => Order::Descending,
+            (false, true) if ordered => Order::Reversed,
+            (false, _) => Order::AsTheyCome,
+        };
+        Ok(Self {
+            source: source.unwrap_or(Source::Texts(texts.into_iter())),
+            by_number: options.sorted && !options.alpha,
+            runs: Runs::new(order, window.len()),
+            window,
+            cursor: 0,
+            all_gathered: false,
+            failed: false,
+            chosen,
+            passed: 0,
+            get: match &options.get[..] {
+                [] => vec![true],
+                get => get.iter().map(|pattern| *pattern == b"#").collect(),
+            },
+            target,
+        })
+    }
+
+    fn push(&mut self, text: Box<[u8]>) {
+        let weight = match self.by_number {
+            true => self.number(&text),
+            false => Weight::Itself,
+        };
+        self.runs.push(Item { text, weight });
+    }
+
+    fn number(&mut self, text: &[u8]) -> Weight {
+        let number = number(text);
+        self.failed |= number.is_none();
+        Weight::Number(number.unwrap_or(0.0))
+    }
+
+    /// Gathers until all is there (`true`) or the budget is spent.
+    fn gather(&mut self, budget: &mut Budget<'_>) -> bool {
+        while !self.all_gathered {
+            let mut texts = Vec::with_capacity(RUN);
+            let more = match &mut self.source {
+                Source::Texts(source) => {
+                    texts.extend(source.take(RUN));
+                    source.len() > 0
+                }
+                Source::Frozen(large) => {
+                    let view = View::of_large(&large.body);
+                    view.gather(&self.window, &mut self.cursor, |element| {
+                        texts.push(element.to_cow().into());
+                    })
+                }
+            };
+            texts.into_iter().for_each(|text| self.push(text));
+            self.runs.close_run();
+            if !more {
+                self.all_gathered = true;
+                self.runs.begin();
+            }
+            if !budget.spend(RUN) {
+                break;
+            }
+        }
+        self.all_gathered
+    }
+
+    /// Opens the reply, if it is one.
+    fn open(&self, reply: &mut Reply<'_>) {
+        if let Target::Reply = self.target {
+            reply.array(self.chosen.len() * self.get.len());
+        }
+    }
+
+    /// Does everything at once, with the values of other keys.
+    fn look_up(mut self, c: &mut Call<'_>, options: &Options<'_>) -> Outcome {
+        if let Source::Texts(texts) =
+            std::mem::replace(&mut self.source, Source::Texts(Vec::new().into_iter()))
+        {
+            for text in texts {
+                let Some(pattern) = options.by.filter(|_| options.sorted) else {
+                    self.push(text);
+                    continue;
+                };
+                let value = value_of(&mut c.db, pattern, &text);
+                let weight = match (options.alpha, value) {
+                    (true, value) => Weight::Text(value.map(Into::into)),
+                    (false, None) => Weight::Number(0.0),
+                    (false, Some(value)) => self.number(&value),
+                };
+                self.runs.push(Item { text, weight });
+            }
+        }
+        self.runs.close_run();
+        self.runs.begin();
+        if !self.failed {
+            self.open(&mut c.reply);
+            let get: &[&[u8]] = if options.get.is_empty() {
+                &[b"#"]
+            } else {
+                &options.get
+            };
+            while self.passed < self.chosen.end
+                && let Some(item) = self.runs.next()
+            {
+                if self.passed >= self.chosen.start {
+                    for pattern in get {
+                        let value = value_of(&mut c.db, pattern, &item.text);
+                        self.target.put(&mut c.reply, value.as_deref());
+                    }
+                }
+                self.passed += 1;
+            }
+        }
+        self.finish(&mut c.db, &mut c.reply)
+    }
+}
+
+impl Work for Sorting {
+    fn step(&mut self, reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
+        let begun = self.all_gathered;
+        if !self.gather(budget) {
+            return false;
+        }
+        if self.failed {
+            return true;
+        }
+        if !begun {
+            self.open(reply);
+        }
+        while self.passed < self.chosen.end
+            && let Some(item) = self.runs.next()
+        {
+            if self.passed >= self.chosen.start {
+                for itself in &self.get {
+                    self.target.put(reply, itself.then_some(&*item.text));
+                }
+            }
+            self.passed += 1;
+            if !budget.spend(1) {
+                break;
+            }
+        }
+        self.passed >= self.chosen.end
+    }
+
+    fn finish(&mut self, db: &mut Keyspace<'_>, reply: &mut Reply<'_>) -> Outcome {
+        if self.failed {
+            return Err(Fault::err(
+                "One or more scores can't be converted into double",
+            ));
+        }
+        let Target::Store { list, .. } = std::mem::replace(&mut self.target, Target::Reply) else {
+            return Ok(());
+        };
+        let key = list.key().to_vec();
+        let key = db.exec.server.router.key(&key);
+        if list.is_empty_collection() {
+            db.remove(key, "del");
+            reply.integer(0);
+        } else {
+            reply.integer(ListRef::of(&list).len() as i64);
+            db.put(key, *list, "sortstore");
+        }
+        Ok(())
+    }
+}
+
+impl Target {
+    fn put(&mut self, reply: &mut Reply<'_>, value: Option<&[u8]>) {
+        match (self, value) {
+            (Self::Reply, Some(value)) => reply.bulk(value),
+            (Self::Reply, None) => reply.null(),
+            (Self::Store { list, limits }, value) => {
+                let value = value.unwrap_or_default();
+                ListMut::of(list, *limits).push(End::Right, [value].into_iter());
+            }
+        }
+    }
+}
+
+/// The number that a text is, by the rules of C's `strtod`.
+fn number(text: &[u8]) -> Option<f64> {
+    let text = text.trim_ascii_start();
+    match text {
+        [] => Some(0.0),
+        text => numbers::parse_f64(text),
+    }
+}
+
+/// What a pattern stands for: `#` the element itself, with a `*` the string at the key that the element makes of it, or a
+/// field of the hash there if `->` and the field's name follow. Other patterns stand for nothing.
+fn value_of<'t>(db: &mut Keyspace<'_>, pattern: &[u8], element: &'t [u8]) -> Option<Cow<'t, [u8]>> {
+    if pattern == b"#" {
+        return Some(Cow::Borrowed(element));
+    }
+    let star = pattern.iter().position(|byte| *byte == b'*')?;
+    let (prefix, rest) = (&pattern[..star], &pattern[star + 1..]);
+    let arrow = rest.windows(2).position(|two| two == b"->");
+    let arrow = arrow.filter(|at| at + 2 < rest.len());
+    let suffix = &rest[..arrow.unwrap_or(rest.len())];
+    let key = [prefix, element, suffix].concat();
+    let entry = db.read(db.exec.server.router.key(&key))?;
+    match (arrow, entry.kind()) {
+        (None, Type::String) => Some(Cow::Owned(match entry.string() {
+            StringRef::Int(number) => numbers::format_i64(number),
+            StringRef::Bytes(text) => text.to_vec(),
+        })),
+        _ => None,
+    }
+}
