@@ -36,7 +36,7 @@ use crate::session::Session;
 use crate::shards::CellSet;
 use crate::task::{Errand, Mail, Origin, Task};
 
-/// What a client is told that has waited in vain.
+/// What a client is told that cannot wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nil {
     Array,
@@ -56,7 +56,6 @@ impl Nil {
 pub struct Wait {
     keys: Vec<Name>,
     timeout_ms: Option<u64>,
-    nil: Nil,
 }
 
 /// A key of any database.
@@ -87,7 +86,6 @@ impl Call<'_> {
         self.session.wait = Some(Box::new(Wait {
             keys: names,
             timeout_ms,
-            nil,
         }));
     }
 
@@ -114,7 +112,6 @@ pub struct Blocked {
     pub origin: Origin,
     /// Unix ms.
     pub deadline_ms: Option<i64>,
-    nil: Nil,
     /// What wakes it.
     keys: Vec<Name>,
     /// The cells of these keys.
@@ -197,7 +194,6 @@ pub fn park(exec: &mut Executor, access: &mut Access<'_>, mut task: Box<Task>) -
     let blocked = Arc::new(Blocked {
         origin: task.origin,
         deadline_ms: wait.timeout_ms.map(|timeout| exec.now_ms + timeout as i64),
-        nil: wait.nil,
         cells: wait.keys.iter().map(|name| name.cell).collect(),
         need,
         moves: keys > wait.keys.len(),
@@ -393,8 +389,9 @@ fn end_task(
     let fault = Fault::Unblocked;
     let (session, output) = (&mut task.session, &mut task.output);
     match ending {
+        // Whatever the command: all who wait in vain are told the same.
         Ending::Nil => engine::answer_late(exec, task.command, session, output, |reply| {
-            blocked.nil.write(reply);
+            reply.null_array();
         }),
         Ending::Error => engine::fail_late(exec, task.command, session, output, &fault),
         Ending::Gone => {}

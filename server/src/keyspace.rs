@@ -322,7 +322,7 @@ impl<'a> Keyspace<'a> {
     /// change at will but for key and deadline; a collection that it leaves empty is removed.
     ///
     /// A collection that somebody reads in slices makes this [`Fault::Busy`], unless the caller has changed something
-    /// already: then the collection is copied.
+    /// already, or a copy costs little: then the collection is copied.
     #[inline]
     pub fn modify<R>(
         &mut self,
@@ -341,7 +341,7 @@ impl<'a> Keyspace<'a> {
                     return Err(Fault::WrongType);
                 }
                 if found.entry().is_shared() {
-                    if !self.committed {
+                    if !self.committed && !found.entry().is_cheap_to_copy() {
                         found.entry().want(now_ms);
                         return Err(Fault::Busy);
                     }

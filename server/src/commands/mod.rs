@@ -20,6 +20,7 @@ pub mod keys;
 pub mod latency;
 pub mod lcs;
 pub mod list;
+pub mod list_block;
 pub mod list_move;
 pub mod list_search;
 pub mod memory;
@@ -58,6 +59,7 @@ pub static FAMILIES: &[&[&Command]] = &[
     latency::ROWS,
     lcs::ROWS,
     list::ROWS,
+    list_block::ROWS,
     list_move::ROWS,
     list_search::ROWS,
     memory::ROWS,

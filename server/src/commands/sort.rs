@@ -9,11 +9,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ostraka_datatypes::collection::{Collection, Large};
+use ostraka_datatypes::hashes::HashRef;
 use ostraka_datatypes::list::{End, Limits, ListMut, ListRef};
 use ostraka_datatypes::numbers;
 use ostraka_datatypes::packed::Element;
 use ostraka_datatypes::raw::entry::{Entry, StringRef, Type};
 use ostraka_datatypes::resp::Reply;
+use ostraka_datatypes::zset::ZsetRef;
 
 use super::list::limits;
 use super::sort_runs::{Item, Order, Runs, Weight};
@@ -201,19 +203,22 @@ fn sort(c: &mut Call<'_>) -> Outcome {
 #[derive(Clone, Copy)]
 enum View<'a> {
     List(ListRef<'a>),
+    Zset(ZsetRef<'a>),
 }
 
 impl<'a> View<'a> {
     fn of(entry: &'a Entry) -> Result<Self, Fault> {
         match entry.kind() {
             Type::List => Ok(Self::List(ListRef::of(entry))),
+            Type::Zset => Ok(Self::Zset(ZsetRef::of(entry))),
             _ => Err(Fault::WrongType),
         }
     }
 
     fn of_large(body: &'a Collection) -> Self {
-        match body.kind() {
-            Type::List => Self::List(ListRef::of_large(body)),
+        match body {
+            Collection::List(list) => Self::List(ListRef::Long(list)),
+            Collection::Zset(zset) => Self::Zset(ZsetRef::Large(zset)),
             _ => unreachable!("the type was looked at"),
         }
     }
@@ -221,13 +226,14 @@ impl<'a> View<'a> {
     fn len(self) -> usize {
         match self {
             Self::List(list) => list.len(),
+            Self::Zset(zset) => zset.len(),
         }
     }
 
     /// Whether the elements have an order of their own.
     fn is_ordered(self) -> bool {
         match self {
-            Self::List(_) => true,
+            Self::List(_) | Self::Zset(_) => true,
         }
     }
 
@@ -242,6 +248,10 @@ impl<'a> View<'a> {
         let end = window.end.min(start + RUN);
         match self {
             Self::List(list) => list.each(start..end, &mut emit),
+            Self::Zset(zset) => {
+                let members = zset.items(start..end, false);
+                members.for_each(|(member, _)| emit(member));
+            }
         }
         *cursor += (end - start) as u64;
         end < window.end
@@ -512,12 +522,17 @@ fn value_of<'t>(db: &mut Keyspace<'_>, pattern: &[u8], element: &'t [u8]) -> Opt
     let arrow = arrow.filter(|at| at + 2 < rest.len());
     let suffix = &rest[..arrow.unwrap_or(rest.len())];
     let key = [prefix, element, suffix].concat();
+    let now_ms = db.now_ms() as u64;
     let entry = db.read(db.exec.server.router.key(&key))?;
     match (arrow, entry.kind()) {
         (None, Type::String) => Some(Cow::Owned(match entry.string() {
             StringRef::Int(number) => numbers::format_i64(number),
             StringRef::Bytes(text) => text.to_vec(),
         })),
+        (Some(at), Type::Hash) => {
+            let field = HashRef::of(&entry, now_ms).get(&rest[at + 2..])?;
+            Some(Cow::Owned(field.value.to_vec()))
+        }
         _ => None,
     }
 }

@@ -100,6 +100,11 @@ impl Entry {
         self.form() == Form::Large && Arc::get_mut(&mut self.borrow_large()).is_none()
     }
 
+    /// Whether a copy of the large collection costs little: a list's copy shares its chunks.
+    pub fn is_cheap_to_copy(&self) -> bool {
+        matches!(self.held(), Held::Large(Collection::List(_)))
+    }
+
     /// Says that somebody waits to change a large collection.
     pub fn want(&self, now_ms: i64) {
         if self.form() == Form::Large {
