@@ -5,7 +5,7 @@
 //! are ranks: [`ScoreRange`] and [`LexRange`] say which ranks they mean, and all else works by rank, in either
 //! direction.
 //!
-//! Scores are exact in both forms and never NaN; whoever computes one checks it before it gets here.
+//! Scores are exact in both forms (but that the packed one has no -0) and never NaN; whoever computes one checks it before it gets here.
 
 mod packed;
 mod range;
@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::vec;
 
 pub use self::range::{LexEdge, LexRange, ScoreRange};
-use crate::collection::Collection;
+use crate::collection::{Collection, Large};
 use crate::hash::Seed;
 use crate::packed::{Edit, Element, Forward};
 use crate::raw::entry::{Entry, Held, Type};
@@ -54,6 +54,16 @@ impl<'a> ZsetRef<'a> {
             }
             Held::Large(Collection::Zset(zset)) => ZsetRef::Large(zset),
             _ => panic!("the entry is not a sorted set"),
+        }
+    }
+
+    /// # Panics
+    /// If it is not a sorted set.
+    #[inline]
+    pub fn of_large(large: &'a Large) -> Self {
+        match Held::Large(&large.body) {
+            Held::Large(Collection::Zset(zset)) => ZsetRef::Large(zset),
+            _ => panic!("the collection is not a sorted set"),
         }
     }
 

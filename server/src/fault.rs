@@ -33,6 +33,10 @@ faults! {
     NotInteger = "ERR value is not an integer or out of range";
     NotFloat = "ERR value is not a valid float";
     OutOfRange = "ERR value is out of range";
+    NotScoreRange = "ERR min or max is not a float";
+    NotLexRange = "ERR min or max not valid string range item";
+    NotWeight = "ERR weight value is not a float";
+    ScoreNan = "ERR resulting score is not a number (NaN)";
     NotPositive = "ERR value is out of range, must be positive";
     NoSuchKey = "ERR no such key";
     IndexOutOfRange = "ERR index out of range";

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ostraka_datatypes::access;
-use ostraka_datatypes::collection::Large;
+use ostraka_datatypes::collection::{Collection, Large};
 use ostraka_datatypes::db::{Db, EntryRef, Found, Lookup};
 use ostraka_datatypes::raw::entry::{Entry, Type, Value};
 
@@ -374,6 +374,40 @@ impl<'a> Keyspace<'a> {
         };
         self.record_change(key, &changed, emptied);
         Ok(Some(changed.result))
+    }
+
+    /// Takes the large collection at `key` out of its entry, to be changed in slices: `key` must be pending until
+    /// [`give_back`](Self::give_back). Busy as with [`modify`](Self::modify); `None` if there is no large collection.
+    pub fn lend(&mut self, key: Key<'_>) -> Result<Option<Collection>, Fault> {
+        let (now_ms, committed) = (self.exec.now_ms, self.committed);
+        let Some(mut found) = self.find(key) else {
+            return Ok(None);
+        };
+        if found.entry().is_shared() {
+            if !committed {
+                found.entry().want(now_ms);
+                return Err(Fault::Busy);
+            }
+            found.update(Entry::unshare);
+        }
+        let large = found.update(Entry::take_large).and_then(Arc::into_inner);
+        Ok(large.map(|large| large.body))
+    }
+
+    /// Puts a collection back from which `count` elements have been taken, unless its key is gone meanwhile; an empty
+    /// collection goes with its key.
+    pub fn give_back(&mut self, key: Key<'_>, body: Collection, event: Event, count: u64) {
+        let emptied = body.is_empty();
+        let Some(mut found) = self.find(key) else {
+            self.exec.free_later(1, Box::new(body));
+            return;
+        };
+        if emptied {
+            found.remove();
+        } else {
+            found.update(|entry| entry.set_large(body));
+        }
+        self.record_change(key, &Changed::many(event, count, ()), emptied);
     }
 
     /// What follows from a change of a collection.

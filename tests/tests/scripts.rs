@@ -43,6 +43,11 @@ fn connection() {
 }
 
 #[test]
+fn zset() {
+    check("zset");
+}
+
+#[test]
 fn transactions() {
     check("transactions");
 }

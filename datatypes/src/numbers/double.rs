@@ -112,6 +112,30 @@ pub fn format_double(value: f64) -> DoubleText {
     text
 }
 
+/// Writes a double with up to 17 significant digits, as C's `%.17g` does: how Redis shows the scores of large sorted sets
+/// in ZSCAN.
+pub fn format_double_17(value: f64) -> DoubleText {
+    if !value.is_finite() || value == 0.0 {
+        return format_double(value);
+    }
+    let mut text = DoubleText::empty();
+    let scientific = format!("{value:.16e}");
+    let (digits, exponent) = scientific.split_once('e').expect("it is scientific");
+    let exponent: i32 = exponent.parse().expect("an exponent is an integer");
+    let stripped = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if (-4..17).contains(&exponent) {
+        let places = (16 - exponent) as usize;
+        text.push(stripped(&format!("{value:.places$}")).as_bytes());
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        text.push(format!("{}e{sign}{:02}", stripped(digits), exponent.abs()).as_bytes());
+    }
+    text
+}
+
 fn format_finite(value: f64, text: &mut DoubleText) {
     let mut buffer = zmij::Buffer::new();
     let printed = buffer.format_finite(value).as_bytes();

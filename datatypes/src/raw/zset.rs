@@ -41,6 +41,12 @@ impl Zset {
         }
     }
 
+    /// Takes all elements out, in constant time.
+    #[must_use]
+    pub fn take_all(&mut self) -> Self {
+        std::mem::replace(self, Self::new(self.seed))
+    }
+
     #[inline]
     pub fn len(&self) -> usize {
         self.tree.len()

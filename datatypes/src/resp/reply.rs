@@ -188,6 +188,23 @@ impl<'a> Reply<'a> {
         self.aggregate(b'~', len);
     }
 
+    /// Opens an array of pairs, each of which begins with [`pair`](Self::pair): RESP2 has no arrays in the array, but all
+    /// elements in a row.
+    pub fn pairs(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.array(len * 2),
+            Protocol::Resp3 => self.array(len),
+        }
+    }
+
+    /// Opens one of several [`pairs`](Self::pairs); two elements follow.
+    #[inline]
+    pub fn pair(&mut self) {
+        if self.protocol == Protocol::Resp3 {
+            self.array(2);
+        }
+    }
+
     /// Opens an out-of-band message; `len` elements follow.
     pub fn push(&mut self, len: usize) {
         self.aggregate(b'>', len);

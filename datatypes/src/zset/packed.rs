@@ -1,7 +1,7 @@
 //! The small sorted set: members and scores in turn in a packed block, in order.
 //!
 //! ```text
-//!  member  score  member  score ...        score: an integer, if it is one of up to 53 bits (but for -0),
+//!  member  score  member  score ...        score: an integer, if it is one of up to 53 bits,
 //!                                                 else the 8 bytes of the double, little-endian
 //! ```
 
@@ -58,8 +58,8 @@ fn read_score(element: Element<'_>) -> f64 {
 
 /// The score in its element; `bytes` is room for one.
 fn score_element(score: f64, bytes: &mut [u8; 8]) -> Element<'_> {
-    let minus_zero = score == 0.0 && score.is_sign_negative();
-    if score.abs() <= INTEGER_MAX && score.fract() == 0.0 && !minus_zero {
+    // So -0 becomes 0, as it does in Redis' listpack.
+    if score.abs() <= INTEGER_MAX && score.fract() == 0.0 {
         return Element::Int(score as i64);
     }
     *bytes = score.to_le_bytes();

@@ -37,13 +37,18 @@ pub fn parse_cursor(text: &[u8]) -> Result<u64, Fault> {
 pub struct Options<'a> {
     pub count: usize,
     pub pattern: Pattern<'a>,
-    /// NOVALUES: fields only.
+    /// NOVALUES or NOSCORES: fields or members only.
     pub no_values: bool,
 }
 
 impl<'a> Options<'a> {
     /// Reads the options from argument 3 on; only elements that `have_values` can leave them out.
     pub fn parse(args: Args<'a>, have_values: bool) -> Result<Self, Fault> {
+        Self::parse_with(args, if have_values { "NOVALUES" } else { "" })
+    }
+
+    /// The same, where `without` is the word that leaves out what comes with an element, if there is one.
+    pub fn parse_with(args: Args<'a>, without: &str) -> Result<Self, Fault> {
         let mut options = Self {
             count: COUNT,
             pattern: Pattern::new(b"*"),
@@ -57,12 +62,13 @@ impl<'a> Options<'a> {
             } else if args.is(at, "MATCH") && at + 1 < args.len() {
                 options.pattern = Pattern::new(args.at(at + 1));
                 at += 2;
-            } else if args.is(at, "NOVALUES") {
-                if !have_values {
-                    return Err(Fault::err("NOVALUES option can only be used in HSCAN"));
-                }
+            } else if args.is(at, without) {
                 options.no_values = true;
                 at += 1;
+            } else if args.is(at, "NOVALUES") {
+                return Err(Fault::err("NOVALUES option can only be used in HSCAN"));
+            } else if args.is(at, "NOSCORES") {
+                return Err(Fault::err("NOSCORES option can only be used in ZSCAN"));
             } else {
                 return Err(Fault::Syntax);
             }

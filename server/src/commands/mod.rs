@@ -36,6 +36,11 @@ pub mod sort;
 mod sort_runs;
 pub mod string;
 pub mod transactions;
+pub mod zset;
+pub mod zset_algebra;
+pub mod zset_pop;
+pub mod zset_range;
+pub mod zset_sample;
 
 use crate::command::Command;
 
@@ -73,5 +78,10 @@ pub static FAMILIES: &[&[&Command]] = &[
     slowlog::ROWS,
     sort::ROWS,
     string::ROWS,
+    zset::ROWS,
+    zset_algebra::ROWS,
+    zset_pop::ROWS,
+    zset_range::ROWS,
+    zset_sample::ROWS,
     transactions::ROWS,
 ];

@@ -1,0 +1,181 @@
+//! The first and the last of sorted sets: ZPOPMIN, ZPOPMAX, ZMPOP.
+
+use ostraka_datatypes::raw::entry::Type;
+use ostraka_datatypes::zset::ZsetRef;
+
+use super::zset_range::{Removal, Shape};
+use crate::call::{Args, Call, Outcome};
+use crate::command::row::*;
+use crate::fault::Fault;
+use crate::router::Key;
+
+pub static ROWS: &[&Command] = &[&ZMPOP, &ZPOPMAX, &ZPOPMIN];
+
+/// Which end is popped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Min,
+    Max,
+}
+
+/// Number of members at `key`, if it holds a sorted set.
+fn len(c: &mut Call<'_>, key: Key<'_>) -> Result<usize, Fault> {
+    let entry = c.db.peek_as(key, Type::Zset)?;
+    Ok(entry.map_or(0, |entry| ZsetRef::of(&entry).len()))
+}
+
+/// Takes up to `count` of the `len` members at argument `index`.
+fn pop(
+    c: &mut Call<'_>,
+    index: usize,
+    len: usize,
+    count: usize,
+    end: End,
+    shape: Shape,
+) -> Outcome {
+    let count = count.min(len);
+    let removal = Removal {
+        ranks: match end {
+            End::Min => 0..count,
+            End::Max => len - count..len,
+        },
+        reverse: end == End::Max,
+        event: match end {
+            End::Min => "zpopmin",
+            End::Max => "zpopmax",
+        },
+        shape: Some(shape),
+        named: shape == Shape::Nested,
+    };
+    removal.run(c, index)
+}
+
+command! { ZPOPMIN =
+    name: "zpopmin", run: zpopmin, arity: -2, flags: WRITE | FAST,
+    keys: &[key(1, RW | ACCESS | DELETE)],
+    categories: SORTEDSET, group: Group::SortedSet, since: "5.0.0",
+    complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being \
+        the number of elements popped.",
+    summary: "Returns the lowest-scoring members from a sorted set after removing them. Deletes \
+        the sorted set if the last member was popped.",
+    syntax: "key<key> [count<integer>]",
+}
+
+fn zpopmin(c: &mut Call<'_>) -> Outcome {
+    pop_one_key(c, End::Min)
+}
+
+command! { ZPOPMAX =
+    name: "zpopmax", run: zpopmax, arity: -2, flags: WRITE | FAST,
+    keys: &[key(1, RW | ACCESS | DELETE)],
+    categories: SORTEDSET, group: Group::SortedSet, since: "5.0.0",
+    complexity: "O(log(N)*M) with N being the number of elements in the sorted set, and M being \
+        the number of elements popped.",
+    summary: "Returns the highest-scoring members from a sorted set after removing them. Deletes \
+        the sorted set if the last member was popped.",
+    syntax: "key<key> [count<integer>]",
+}
+
+fn zpopmax(c: &mut Call<'_>) -> Outcome {
+    pop_one_key(c, End::Max)
+}
+
+fn pop_one_key(c: &mut Call<'_>, end: End) -> Outcome {
+    if c.args.len() > 3 {
+        return Err(Fault::Syntax);
+    }
+    let count = match c.args.get(2) {
+        Some(_) => {
+            let count = c.args.integer_or(2, Fault::NotPositive)?;
+            Some(usize::try_from(count).map_err(|_| Fault::NotPositive)?)
+        }
+        None => None,
+    };
+    let len = len(c, c.args.key(1))?;
+    match count {
+        _ if len == 0 => c.reply.array(0),
+        Some(0) => c.reply.array(0),
+        Some(count) => return pop(c, 1, len, count, end, Shape::Pairs),
+        None => return pop(c, 1, len, 1, end, Shape::One),
+    }
+    Ok(())
+}
+
+/// The options of ZMPOP and BZMPOP.
+struct Query {
+    /// The arguments that are keys.
+    keys: std::ops::Range<usize>,
+    end: End,
+    count: usize,
+}
+
+impl Query {
+    /// `at`: the argument with the number of keys.
+    fn parse(args: Args<'_>, at: usize) -> Result<Self, Fault> {
+        let fault = || Fault::err("numkeys should be greater than 0");
+        let numkeys = positive(args, at, fault)?;
+        let where_at = (at + 1).saturating_add(numkeys);
+        let end = match () {
+            () if args.is(where_at, "MIN") => End::Min,
+            () if args.is(where_at, "MAX") => End::Max,
+            () => return Err(Fault::Syntax),
+        };
+        let mut count = None;
+        let mut next = where_at + 1;
+        while next < args.len() {
+            if count.is_some() || !args.is(next, "COUNT") || next + 1 >= args.len() {
+                return Err(Fault::Syntax);
+            }
+            let fault = || Fault::err("count should be greater than 0");
+            count = Some(positive(args, next + 1, fault)?);
+            next += 2;
+        }
+        Ok(Self {
+            keys: at + 1..where_at,
+            end,
+            count: count.unwrap_or(1),
+        })
+    }
+
+    /// Pops from the first key that has something. Whether there was one.
+    fn run(&self, c: &mut Call<'_>) -> Result<bool, Fault> {
+        for index in self.keys.clone() {
+            let len = len(c, c.args.key(index))?;
+            if len > 0 {
+                pop(c, index, len, self.count, self.end, Shape::Nested)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Argument `at` as a number above zero, or `fault`.
+fn positive(args: Args<'_>, at: usize, fault: impl Fn() -> Fault) -> Result<usize, Fault> {
+    let number = args.integer_or(at, fault())?;
+    let number = usize::try_from(number).map_err(|_| fault())?;
+    if number == 0 {
+        Err(fault())
+    } else {
+        Ok(number)
+    }
+}
+
+command! { ZMPOP =
+    name: "zmpop", run: zmpop, arity: -4, flags: WRITE,
+    keys: &[counted_keys(1, RW | ACCESS | DELETE)],
+    categories: SORTEDSET, group: Group::SortedSet, since: "7.0.0",
+    complexity: "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number \
+        of elements in the sorted set, and M being the number of elements popped.",
+    summary: "Returns the highest- or lowest-scoring members from one or more sorted sets after \
+        removing them. Deletes the sorted set if the last member was popped.",
+    syntax: "numkeys<integer> key<key>... where(MIN|MAX) [COUNT count<integer>]",
+}
+
+fn zmpop(c: &mut Call<'_>) -> Outcome {
+    let query = Query::parse(c.args, 1)?;
+    if !query.run(c)? {
+        c.reply.null_array();
+    }
+    Ok(())
+}
