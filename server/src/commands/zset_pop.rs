@@ -1,15 +1,16 @@
-//! The first and the last of sorted sets: ZPOPMIN, ZPOPMAX, ZMPOP.
+//! The first and the last of sorted sets: ZPOPMIN, ZPOPMAX, ZMPOP, and those of them that wait for one to come.
 
 use ostraka_datatypes::raw::entry::Type;
 use ostraka_datatypes::zset::ZsetRef;
 
 use super::zset_range::{Removal, Shape};
+use crate::blocking::Nil;
 use crate::call::{Args, Call, Outcome};
 use crate::command::row::*;
 use crate::fault::Fault;
 use crate::router::Key;
 
-pub static ROWS: &[&Command] = &[&ZMPOP, &ZPOPMAX, &ZPOPMIN];
+pub static ROWS: &[&Command] = &[&BZMPOP, &BZPOPMAX, &BZPOPMIN, &ZMPOP, &ZPOPMAX, &ZPOPMIN];
 
 /// Which end is popped.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,6 @@ fn pop(
             End::Max => "zpopmax",
         },
         shape: Some(shape),
-        named: shape == Shape::Nested,
     };
     removal.run(c, index)
 }
@@ -142,7 +142,7 @@ impl Query {
         for index in self.keys.clone() {
             let len = len(c, c.args.key(index))?;
             if len > 0 {
-                pop(c, index, len, self.count, self.end, Shape::Nested)?;
+                pop(c, index, len, self.count, self.end, Shape::NamedNested)?;
                 return Ok(true);
             }
         }
@@ -176,6 +176,72 @@ fn zmpop(c: &mut Call<'_>) -> Outcome {
     let query = Query::parse(c.args, 1)?;
     if !query.run(c)? {
         c.reply.null_array();
+    }
+    Ok(())
+}
+
+command! { BZPOPMIN =
+    name: "bzpopmin", run: bzpopmin, arity: -3, flags: WRITE | BLOCKING | FAST,
+    keys: &[key(1, RW | ACCESS | DELETE).range(-2, 1, 0)],
+    categories: SORTEDSET, group: Group::SortedSet, since: "5.0.0",
+    complexity: "O(log(N)) with N being the number of elements in the sorted set.",
+    summary: "Removes and returns the member with the lowest score from one or more sorted sets. \
+        Blocks until a member is available otherwise. Deletes the sorted set if the last element \
+        was popped.",
+    syntax: "key<key>... timeout<double>",
+    history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
+}
+
+fn bzpopmin(c: &mut Call<'_>) -> Outcome {
+    pop_or_wait(c, End::Min)
+}
+
+command! { BZPOPMAX =
+    name: "bzpopmax", run: bzpopmax, arity: -3, flags: WRITE | BLOCKING | FAST,
+    keys: &[key(1, RW | ACCESS | DELETE).range(-2, 1, 0)],
+    categories: SORTEDSET, group: Group::SortedSet, since: "5.0.0",
+    complexity: "O(log(N)) with N being the number of elements in the sorted set.",
+    summary: "Removes and returns the member with the highest score from one or more sorted \
+        sets. Blocks until a member available otherwise.  Deletes the sorted set if the last \
+        element was popped.",
+    syntax: "key<key>... timeout<double>",
+    history: &[("6.0.0", "`timeout` is interpreted as a double instead of an integer.")],
+}
+
+fn bzpopmax(c: &mut Call<'_>) -> Outcome {
+    pop_or_wait(c, End::Max)
+}
+
+fn pop_or_wait(c: &mut Call<'_>, end: End) -> Outcome {
+    let timeout_ms = c.timeout_ms(c.args.len() - 1)?;
+    let keys = 1..c.args.len() - 1;
+    for index in keys.clone() {
+        let len = len(c, c.args.key(index))?;
+        if len > 0 {
+            return pop(c, index, len, 1, end, Shape::NamedOne);
+        }
+    }
+    c.block(&keys.collect::<Vec<_>>(), timeout_ms, Nil::Array);
+    Ok(())
+}
+
+command! { BZMPOP =
+    name: "bzmpop", run: bzmpop, arity: -5, flags: WRITE | BLOCKING,
+    keys: &[counted_keys(2, RW | ACCESS | DELETE)],
+    categories: SORTEDSET, group: Group::SortedSet, since: "7.0.0",
+    complexity: "O(K) + O(M*log(N)) where K is the number of provided keys, N being the number \
+        of elements in the sorted set, and M being the number of elements popped.",
+    summary: "Removes and returns a member by score from one or more sorted sets. Blocks until a \
+        member is available otherwise. Deletes the sorted set if the last element was popped.",
+    syntax: "timeout<double> numkeys<integer> key<key>... where(MIN|MAX) [COUNT count<integer>]",
+}
+
+fn bzmpop(c: &mut Call<'_>) -> Outcome {
+    let timeout_ms = c.timeout_ms(1)?;
+    let query = Query::parse(c.args, 2)?;
+    if !query.run(c)? {
+        let keys: Vec<usize> = query.keys.collect();
+        c.block(&keys, timeout_ms, Nil::Array);
     }
     Ok(())
 }

@@ -529,7 +529,6 @@ fn remove_range(c: &mut Call<'_>, by: By, event: Event) -> Outcome {
         reverse: false,
         event,
         shape: None,
-        named: false,
     };
     removal.run(c, 1)
 }
@@ -542,8 +541,6 @@ pub struct Removal {
     pub event: Event,
     /// How the reply shows them; without one it counts them.
     pub shape: Option<Shape>,
-    /// The reply names the key first.
-    pub named: bool,
 }
 
 /// How popped elements are shown.
@@ -551,10 +548,12 @@ pub struct Removal {
 pub enum Shape {
     /// A member and its score.
     One,
+    /// The key, a member and its score.
+    NamedOne,
     /// Pairs as ZRANGE shows them.
     Pairs,
-    /// An array of arrays in either protocol.
-    Nested,
+    /// The key, and an array of arrays in either protocol.
+    NamedNested,
 }
 
 impl Removal {
@@ -589,15 +588,19 @@ impl Removal {
     }
 
     fn begin(&self, reply: &mut Reply<'_>, key: &[u8]) {
-        if self.named {
-            reply.array(2);
-            reply.bulk(key);
-        }
         match self.shape {
             None => {}
             Some(Shape::One) => reply.array(2),
             Some(Shape::Pairs) => reply.pairs(self.ranks.len()),
-            Some(Shape::Nested) => reply.array(self.ranks.len()),
+            Some(Shape::NamedOne) => {
+                reply.array(3);
+                reply.bulk(key);
+            }
+            Some(Shape::NamedNested) => {
+                reply.array(2);
+                reply.bulk(key);
+                reply.array(self.ranks.len());
+            }
         }
     }
 
@@ -607,9 +610,9 @@ impl Removal {
         };
         for (member, score) in zset.items(ranks, self.reverse) {
             match shape {
-                Shape::One => {}
+                Shape::One | Shape::NamedOne => {}
                 Shape::Pairs => reply.pair(),
-                Shape::Nested => reply.array(2),
+                Shape::NamedNested => reply.array(2),
             }
             member.reply(reply);
             reply.double(score);
