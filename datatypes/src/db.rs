@@ -44,6 +44,22 @@ impl Volatile {
     }
 }
 
+/// How entries are drawn for eviction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    Any,
+    /// One that has a deadline.
+    Volatile,
+    /// One whose deadline is among the earliest.
+    Soonest,
+}
+
+/// Items of the index that are looked at for the earliest.
+const ITEMS: usize = 256;
+
+/// Draws in a row that may fail before something surer is tried.
+const DRAWS: usize = 16;
+
 /// What a lookup found.
 pub enum Lookup<'a> {
     Live(Found<'a>),
@@ -207,6 +223,83 @@ impl Db {
     /// Any entry, each equally likely, expired ones included.
     pub fn random(&self, dice: &mut impl FnMut() -> u64) -> Option<EntryRef<'_>> {
         self.table.random(dice)
+    }
+
+    /// An entry that may be evicted; `None` if there is none of the kind. Expired ones are drawn like others.
+    pub fn draw(&mut self, way: Draw, dice: &mut impl FnMut() -> u64) -> Option<Found<'_>> {
+        let position = match way {
+            Draw::Any => {
+                let entry = self.table.random(dice)?;
+                self.position_of(&entry)
+            }
+            _ if self.volatile.count == 0 => return None,
+            Draw::Soonest => self
+                .draw_soonest()
+                .or_else(|| self.draw_volatile(dice))
+                .or_else(|| self.any_volatile())?,
+            Draw::Volatile => self
+                .draw_volatile(dice)
+                .or_else(|| self.draw_filed(|index| index.pick(dice())))
+                .or_else(|| self.any_volatile())?,
+        };
+        let fits = |entry: &Entry| way == Draw::Any || entry.deadline().is_some();
+        Some(Found {
+            slot: self.table.find_by(position, fits)?,
+            deadlines: &mut self.deadlines,
+            volatile: &mut self.volatile,
+            hash: position << 16,
+        })
+    }
+
+    /// Draws until an entry with a deadline comes, if that is likely.
+    fn draw_volatile(&self, dice: &mut impl FnMut() -> u64) -> Option<u64> {
+        let draws = if self.volatile.count * 4 >= self.len() {
+            DRAWS
+        } else {
+            0
+        };
+        let mut drawn = (0..draws).filter_map(|_| self.table.random(dice));
+        let volatile = drawn.find(|entry| entry.deadline().is_some())?;
+        Some(self.position_of(&volatile))
+    }
+
+    /// Draws the earliest from the index.
+    fn draw_soonest(&mut self) -> Option<u64> {
+        let Self {
+            table, deadlines, ..
+        } = self;
+        deadlines.draw_soonest(ITEMS, |position, deadline| {
+            let due = |entry: &Entry| entry.deadline() == Some(deadline);
+            if table.find_by(position, due).is_some() {
+                return Some(deadline);
+            }
+            let mut slot = table.find_by(position, |entry| entry.rearm())?;
+            let later = slot.get().deadline();
+            slot.update(|entry| entry.set_rearm(false));
+            later
+        })
+    }
+
+    /// Draws from the index until an item comes that is not stale.
+    fn draw_filed(&mut self, mut draw: impl FnMut(&ExpiryIndex) -> Option<u64>) -> Option<u64> {
+        let mut drawn = (0..DRAWS).filter_map(|_| draw(&self.deadlines));
+        drawn.find(|position| {
+            let found = self
+                .table
+                .find_by(*position, |entry| entry.deadline().is_some());
+            found.is_some()
+        })
+    }
+
+    /// The first one in the table: for an index that is mostly stale.
+    fn any_volatile(&self) -> Option<u64> {
+        let mut entries = self.table.iter();
+        let volatile = entries.find(|entry| entry.deadline().is_some())?;
+        Some(self.position_of(&volatile))
+    }
+
+    fn position_of(&self, entry: &Entry) -> u64 {
+        position(self.table.hash(entry.key()))
     }
 
     /// All entries, in no order, expired ones included.

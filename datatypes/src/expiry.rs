@@ -38,6 +38,9 @@ const RINGS: [usize; 3] = [2048, 128, 1024];
 /// How long before its time a span of each level is opened if there is leisure, in ms: one span.
 const AHEAD_MS: [u64; 3] = [0, 1 << 10, 1 << 16];
 
+/// Items of a coarse span that are compared when the earliest is wanted.
+const SOONEST: usize = 5;
+
 /// Stale items that are not worth a compaction.
 const STALE_MIN: usize = 1024;
 
@@ -234,6 +237,52 @@ impl ExpiryIndex {
                 self.stale_this_round = 0;
             }
         }
+    }
+
+    /// The position of any item, which may be stale. Spans with few items are drawn as often as those with many.
+    pub fn pick(&self, roll: u64) -> Option<u64> {
+        let levels = self.levels.len();
+        let first = (roll >> 60) as usize % levels;
+        let items = (0..levels).map(|nth| self.levels[(first + nth) % levels].pick(roll));
+        items.flatten().next().map(|item| item >> 16)
+    }
+
+    /// The position of an item that is among the earliest. `filed` (position, deadline) says which deadline the key has by
+    /// now, if there is a key: on the way, items are filed again or dropped as they would be in their time. Looks at
+    /// `budget` items at most.
+    pub fn draw_soonest(
+        &mut self,
+        budget: usize,
+        mut filed: impl FnMut(u64, u64) -> Option<u64>,
+    ) -> Option<u64> {
+        let mut drawn: Vec<(u64, u64)> = Vec::new();
+        for _ in 0..budget {
+            let starts = self.levels.iter().map(Level::first_start).enumerate();
+            let starts = starts.filter_map(|(level, start)| Some((start?, level)));
+            let Some((start, level)) = starts.min() else {
+                break;
+            };
+            if drawn.len() == SOONEST || drawn.iter().any(|(deadline, _)| *deadline < start) {
+                break;
+            }
+            let item = self.levels[level].pop(start);
+            let (deadline, item) = item.expect("a span that begins holds an item");
+            match filed(item >> 16, deadline) {
+                Some(same) if same == deadline => drawn.push((deadline, item)),
+                Some(later) => {
+                    self.len -= 1;
+                    self.insert(item >> 16, later);
+                }
+                None => {
+                    self.len -= 1;
+                    self.stale = self.stale.saturating_sub(1);
+                }
+            }
+        }
+        for (deadline, item) in &drawn {
+            self.place(*deadline, *item);
+        }
+        drawn.into_iter().min().map(|(_, item)| item >> 16)
     }
 
     /// Items, stale ones included.

@@ -10,16 +10,22 @@ use std::time::Duration;
 use crate::executor::{Executor, SLICE_NS};
 use crate::server::{Access, gate};
 use crate::shards::CellSet;
-use crate::{latency, vitals};
+use crate::{eviction, latency, vitals};
 
 /// Time between two rounds of chores.
 const CRON_NS: u64 = 100_000_000;
+
+/// Pause between two rounds of eviction, for the sake of whoever frees memory or holds the cells that are wanted.
+const EVICT_AGAIN_AFTER: Duration = Duration::from_micros(50);
 
 /// Items of the expiry index looked at between two looks at the clock.
 const ITEMS_PER_LOOK: usize = 64;
 
 /// How long the loop may sleep.
 pub fn until_next(exec: &Executor, next_cron_ns: u64) -> Duration {
+    if exec.evicts_on {
+        return EVICT_AGAIN_AFTER;
+    }
     let cron = next_cron_ns.saturating_sub(exec.now_ns);
     // Nothing expires while CLIENT PAUSE is in force; the chores find out when it is over.
     if exec.soonest == i64::MAX || exec.raised() & gate::PAUSE != 0 {
@@ -46,8 +52,12 @@ pub fn run(exec: &mut Executor, next_cron_ns: &mut u64) -> bool {
         }
         exec.soonest = 0;
         if exec.home == 0 {
-            watch_memory(exec);
+            vitals::sample(exec.server, exec.now_ns);
+            eviction::watch(exec);
         }
+    }
+    if exec.raised() & gate::MEMORY_LIMIT != 0 {
+        eviction::make_room(exec);
     }
     let expires = exec.server.expires_actively.load(Relaxed)
         && !exec.server.pause.is_on(exec.server, exec.now_ms);
@@ -55,17 +65,6 @@ pub fn run(exec: &mut Executor, next_cron_ns: &mut u64) -> bool {
         expire_due(exec);
     }
     cron
-}
-
-/// Measures, and refuses commands that need memory as long as there is too much in use.
-pub fn watch_memory(exec: &Executor) {
-    let used = vitals::sample(exec.server, exec.now_ns);
-    let limit = exec.settings.maxmemory;
-    if limit != 0 && used > limit {
-        exec.server.raise(gate::OUT_OF_MEMORY);
-    } else {
-        exec.server.lower(gate::OUT_OF_MEMORY);
-    }
 }
 
 /// Visits every cell in which something may be due, until the slice is used up.

@@ -9,6 +9,7 @@ use crate::blocking;
 use crate::call::{Args, Call};
 use crate::command::Command;
 use crate::command::flag::{EXECUTES_QUEUE, NO_MULTI};
+use crate::eviction;
 use crate::executor::Executor;
 use crate::fault::Fault;
 use crate::gates;
@@ -47,7 +48,11 @@ pub fn execute(
     output: &mut Output,
     job: &mut Option<Box<dyn Job>>,
 ) -> Ended {
-    let raised = exec.raised();
+    let mut raised = exec.raised();
+    if raised & gate::MEMORY_LIMIT != 0 {
+        eviction::make_room_within(exec, access);
+        raised = exec.raised();
+    }
     if raised & gate::MONITOR != 0 {
         // The time that MONITOR prints is the time that the command sees.
         exec.refresh_now();

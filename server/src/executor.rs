@@ -13,7 +13,9 @@ use ostraka_datatypes::resp::Output;
 use crate::blocking::{self, Name};
 use crate::config::Settings;
 use crate::engine::{self, Ended};
+use crate::eviction::Pool;
 use crate::lazy_free::{self, Garbage};
+use crate::os::allocator::ThreadBytes;
 use crate::os::clock::Clock;
 use crate::os::entropy::Dice;
 use crate::server::{Access, Server, Shard};
@@ -53,6 +55,11 @@ pub struct Executor {
     pub due: Box<[i64]>,
     pub soonest: i64,
     drain_until_ns: u64,
+    /// What may be evicted next.
+    pub pool: Pool,
+    /// There is more to evict than could be done at once.
+    pub evicts_on: bool,
+    heap: ThreadBytes,
     /// Commands that this loop has begun.
     begun: u64,
     /// Loops (never more than cells) that have mail and were asleep.
@@ -84,6 +91,9 @@ impl Executor {
             due: vec![i64::MAX; cells].into(),
             soonest: i64::MAX,
             drain_until_ns: 0,
+            pool: Pool::default(),
+            evicts_on: false,
+            heap: ThreadBytes::new(),
             begun: 0,
             asleep: CellSet::EMPTY,
             buffer: Vec::new(),
@@ -97,6 +107,19 @@ impl Executor {
     #[inline]
     pub fn stats(&self) -> &'static LoopStats {
         self.stats
+    }
+
+    /// Memory in use: this loop's share as of now, those of others as of their last turn.
+    #[inline]
+    pub fn used_memory(&self) -> u64 {
+        self.publish_memory();
+        self.server.heap.used()
+    }
+
+    /// Lets others know what this loop's share of the memory in use is.
+    #[inline]
+    pub fn publish_memory(&self) {
+        self.server.heap.publish(self.home, &self.heap);
     }
 
     /// Remembers for a crash report that a command is about to run.

@@ -79,11 +79,12 @@ impl LazyFree {
         self.filled.notify_one();
     }
 
-    /// The life of the thread.
-    pub fn run(&self) {
+    /// The life of the thread. `freed` is called after each thing.
+    pub fn run(&self, freed: impl Fn()) {
         threads::lower_priority();
         while let Some((objects, garbage)) = self.next() {
             drop(garbage);
+            freed();
             self.pending.fetch_sub(objects, Relaxed);
         }
     }
@@ -129,7 +130,7 @@ mod tests {
         }
         assert_eq!((Arc::strong_count(&thing), lazy.pending()), (4, 6));
         lazy.close();
-        lazy.run();
+        lazy.run(|| ());
         assert_eq!((Arc::strong_count(&thing), lazy.pending()), (1, 0));
     }
 }

@@ -16,6 +16,7 @@ use crate::blocking::Straddling;
 use crate::clients::{Pause, Registry};
 use crate::command::table::Table;
 use crate::config::ConfigStore;
+use crate::heap::Heap;
 use crate::latency::Spikes;
 use crate::lazy_free::LazyFree;
 use crate::monitor::Monitors;
@@ -43,7 +44,7 @@ pub mod gate {
     /// CLIENT PAUSE ALL.
     pub const PAUSE_ALL: u32 = 1 << 2;
     pub const PAUSE: u32 = PAUSE_WRITES | PAUSE_ALL;
-    /// Used memory is over `maxmemory`.
+    /// Used memory is over `maxmemory`, and nothing can be evicted.
     pub const OUT_OF_MEMORY: u32 = 1 << 3;
     /// SHUTDOWN is waiting or under way.
     pub const STOPPING: u32 = 1 << 4;
@@ -51,6 +52,8 @@ pub mod gate {
     pub const PENDING: u32 = 1 << 5;
     /// Clients wait for keys that need more than one cell; see `blocking`.
     pub const STRADDLING: u32 = 1 << 6;
+    /// There is a `maxmemory`: every command looks whether it is kept to.
+    pub const MEMORY_LIMIT: u32 = 1 << 7;
 }
 
 /// Names a database's share in one cell from the time it was empty; never used twice in a cell.
@@ -214,6 +217,8 @@ pub struct Server {
     pub lag: crate::stats::Histogram,
     pub unix_ms: AtomicI64,
     pub lazy_free: LazyFree,
+    /// Memory in use: a share for each loop, then one for the thread that frees.
+    pub heap: Heap,
     pub long_work: LongWork,
     pub straddling: Straddling,
     pub logs: Logs,
@@ -267,6 +272,7 @@ impl Server {
             lag: crate::stats::Histogram::default(),
             unix_ms: AtomicI64::new(0),
             lazy_free: LazyFree::default(),
+            heap: Heap::new(loops + 1),
             long_work: LongWork::default(),
             straddling: Straddling::default(),
             logs: Logs::default(),

@@ -11,6 +11,7 @@ use crate::config::{ConfigStore, Settings};
 use crate::executor::Executor;
 use crate::listening;
 use crate::net::event_loop::EventLoop;
+use crate::os::allocator::ThreadBytes;
 use crate::os::clock::Clock;
 use crate::os::platform::{Listener, Platform, Waker};
 use crate::os::reactor::{self, Reactor};
@@ -51,7 +52,7 @@ pub fn launch(
     });
     server.lazy_free.open();
     server.listen_on(listening);
-    let mut handles = vec![threads::spawn("lazy-free", || server.lazy_free.run())?];
+    let mut handles = vec![threads::spawn("lazy-free", || free(server))?];
     for (home, reactor) in reactors.into_iter().enumerate() {
         handles.push(threads::spawn(&format!("loop-{home}"), move || {
             let exec = Executor::new(home, server, Clock::real(), entropy::seed());
@@ -93,6 +94,13 @@ impl Running {
             held.release(&mut exec);
         }
     }
+}
+
+/// The life of the thread that frees.
+fn free(server: &Server) {
+    let bytes = ThreadBytes::new();
+    let share = server.loops.len();
+    server.lazy_free.run(|| server.heap.publish(share, &bytes));
 }
 
 /// An event queue for each loop, and what wakes it, by the loops' numbers.

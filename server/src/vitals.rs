@@ -84,16 +84,17 @@ impl Vitals {
     }
 }
 
-/// Takes a sample. Returns the memory in use, in bytes.
-pub fn sample(server: &Server, now_ns: u64) -> u64 {
+/// Takes a sample.
+pub fn sample(server: &Server, now_ns: u64) {
     let used = allocator::snapshot().allocated;
+    server.heap.correct(used);
     server.vitals.peak_bytes(used);
     let mut rates = server.vitals.lock();
     let elapsed_ns = now_ns.saturating_sub(rates.sampled_at_ns);
     let first = rates.sampled_at_ns == 0;
     rates.sampled_at_ns = now_ns;
     if first {
-        return used;
+        return;
     }
     let total = |counter: fn(&LoopStats) -> u64| {
         server
@@ -113,7 +114,6 @@ pub fn sample(server: &Server, now_ns: u64) -> u64 {
     for (rate, handle) in rates.busy_ns.iter_mut().zip(&server.loops) {
         rate.add(handle.stats.eventloop_ns.get(), elapsed_ns);
     }
-    used
 }
 
 #[cfg(test)]

@@ -113,6 +113,16 @@ impl Bucket {
         Some(item)
     }
 
+    /// Any item, as `roll` has it; of a long chain, one of the first chunk.
+    pub(super) fn pick(&self, roll: u64) -> Option<u64> {
+        let items = match self {
+            Bucket::Few(items) => items.as_slice(),
+            Bucket::Many { first, used, .. } => &first.items[..*used as usize],
+        };
+        let place = roll.checked_rem(items.len() as u64)?;
+        Some(items[place as usize])
+    }
+
     /// Allocated for the items.
     pub(super) fn bytes(&self) -> usize {
         match self {

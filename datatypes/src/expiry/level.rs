@@ -64,6 +64,34 @@ impl Level {
         [self.ring.first(), other].into_iter().flatten().min()
     }
 
+    /// An item of a span that lies anywhere between the first and the last.
+    pub(super) fn pick(&self, roll: u64) -> Option<u64> {
+        let first = self.first_span()?;
+        let last = self.others.last_key_value().map(|(&span, _)| span);
+        let last = last.max(self.ring.first().map(|_| self.ring.last()));
+        let width = last.unwrap_or(first).saturating_sub(first);
+        let from = match width.checked_add(1) {
+            Some(spans) => first + (roll >> 16) % spans,
+            None => first,
+        };
+        let span = self.next_from(from).unwrap_or(first);
+        let bucket = if self.ring.covers(span) {
+            self.ring.bucket(span)
+        } else {
+            self.others.get(&span)?
+        };
+        bucket.pick(roll)
+    }
+
+    /// The first span at or after this one that holds items.
+    fn next_from(&self, span: u64) -> Option<u64> {
+        let other = self.others.range(span..).next().map(|(&span, _)| span);
+        [self.ring.next_from(span), other]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
     /// When the first span that holds items begins, in ms.
     pub(super) fn first_start(&self) -> Option<u64> {
         self.first_span().map(|span| span << self.shift)
@@ -99,12 +127,7 @@ impl Level {
 
     /// Takes the first span at or after this time out of the level, as a level of its own.
     pub(super) fn split_off(&mut self, from_ms: u64) -> Option<Level> {
-        let from = from_ms >> self.shift;
-        let other = self.others.range(from..).next().map(|(&span, _)| span);
-        let span = [self.ring.next_from(from), other]
-            .into_iter()
-            .flatten()
-            .min()?;
+        let span = self.next_from(from_ms >> self.shift)?;
         let bucket = if self.ring.covers(span) {
             self.ring.take(span)
         } else {

@@ -42,12 +42,22 @@ impl Ring {
         self.base
     }
 
+    /// The last span that it covers.
+    pub(super) fn last(&self) -> u64 {
+        self.base.saturating_add(self.len().saturating_sub(1))
+    }
+
     pub(super) fn covers(&self, span: u64) -> bool {
         span >= self.base && span - self.base < self.len()
     }
 
     pub(super) fn first(&self) -> Option<u64> {
         self.first
+    }
+
+    /// The bucket of a span that it covers.
+    pub(super) fn bucket(&self, span: u64) -> &Bucket {
+        &self.slots[self.slot(span)]
     }
 
     /// Moves on as far as the first span that holds items allows; back only when there is none.

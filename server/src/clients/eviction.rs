@@ -7,14 +7,14 @@ use crate::config::value::MemoryShare;
 use crate::executor::Executor;
 use crate::task::Mail;
 
-/// One look at all clients; a chore of the first loop, so that nobody is evicted twice.
-pub fn evict(exec: &mut Executor) {
+/// One look at all clients; a duty of the first loop, so that nobody is evicted twice. Whether somebody was.
+pub fn evict(exec: &mut Executor) -> bool {
     let limit = match exec.settings.maxmemory_clients {
         MemoryShare::Bytes(bytes) => bytes,
         MemoryShare::Percent(percent) => exec.settings.maxmemory / 100 * u64::from(percent),
     };
     if limit == 0 {
-        return;
+        return false;
     }
     let server = exec.server;
     let mut clients: Vec<_> = server
@@ -25,8 +25,9 @@ pub fn evict(exec: &mut Executor) {
         .collect();
     let mut used: u64 = clients.iter().map(|(memory, _)| memory).sum();
     if used <= limit {
-        return;
+        return false;
     }
+    let mut any = false;
     clients.retain(|(_, record)| !record.has(flag::NO_EVICT));
     clients.sort_unstable_by_key(|(memory, _)| Reverse(*memory));
     for (memory, record) in clients {
@@ -41,6 +42,8 @@ pub fn evict(exec: &mut Executor) {
         exec.stats().evicted_clients.add(1);
         exec.post(record.home, Mail::Review);
         used -= memory;
+        any = true;
     }
     exec.wake();
+    any
 }

@@ -10,10 +10,10 @@ use crate::config::row::Effect;
 use crate::config::{Caller, Settings, table};
 use crate::fault::Fault;
 use crate::os::platform::Listener;
-use crate::os::{allocator, crash, files, usage};
+use crate::os::{crash, files, usage};
 use crate::server::Server;
 use crate::task::Mail;
-use crate::{duties, listening, log, process};
+use crate::{eviction, listening, log, process};
 
 pub static ROWS: &[&Command] = &[&CONFIG];
 
@@ -94,7 +94,7 @@ fn config_set(c: &mut Call<'_>) -> Outcome {
         .iter()
         .any(|row| row.effect == Some(Effect::MemoryLimit))
     {
-        duties::watch_memory(c.db.exec);
+        eviction::watch(c.db.exec);
     }
     c.reply.ok();
     Ok(())
@@ -118,7 +118,7 @@ fn apply(
         }
         Effect::ClientLimit => allow_clients(old, new)?,
         Effect::Directory => files::enter(&new.dir).map_err(|error| files::reason(&error))?,
-        Effect::MemoryLimit => warn_of_memory_limit(new),
+        Effect::MemoryLimit => warn_of_memory_limit(server, new),
         Effect::LogLevel => log::set_level(new.loglevel),
         Effect::ProcessTitle => process::set_title(new, server.config.file().map(PathBuf::as_path)),
         Effect::CrashLog => crash::enable(new.crash_log_enabled),
@@ -160,8 +160,8 @@ fn allow_clients(old: &Settings, new: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-fn warn_of_memory_limit(new: &Settings) {
-    let used = allocator::snapshot().allocated;
+fn warn_of_memory_limit(server: &Server, new: &Settings) {
+    let used = server.heap.used();
     if new.maxmemory != 0 && new.maxmemory < used {
         log::warning(format_args!(
             "WARNING: the new maxmemory value set via CONFIG SET ({}) is smaller than the current memory usage \

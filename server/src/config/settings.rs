@@ -37,6 +37,22 @@ choice! {
     }
 }
 
+impl EvictionPolicy {
+    /// Whether any key is as good as another.
+    pub fn is_random(self) -> bool {
+        matches!(self, Self::AllkeysRandom | Self::VolatileRandom)
+    }
+
+    /// Whether only keys with a deadline are evicted.
+    pub fn is_volatile(self) -> bool {
+        use EvictionPolicy::*;
+        matches!(
+            self,
+            VolatileLru | VolatileLfu | VolatileRandom | VolatileTtl
+        )
+    }
+}
+
 macro_rules! settings {
     ($($section:ident { $($(#[doc = $doc:literal])+ $field:ident: $type:ty = $row:expr;)+ })+) => {
         /// Every value of the configuration at one moment. Immutable: a change makes a new one.

@@ -161,7 +161,8 @@ impl<'a> Facts<'a> {
         let now_us = c.db.exec.clock.unix_ns_at(c.db.exec.now_ns) / 1000;
         let keys = Keys::of(c);
         let clients = Clients::of(server);
-        let heap = allocator::snapshot();
+        let mut heap = allocator::snapshot();
+        heap.allocated = c.db.exec.used_memory();
         let tables = keys
             .databases
             .iter()

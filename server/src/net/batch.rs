@@ -17,9 +17,10 @@ use crate::command::flag::NO_AUTH;
 use crate::command::keys::{KeyAt, keys_of};
 use crate::command::{Command, Reach};
 use crate::engine::{self, Ended};
+use crate::eviction;
 use crate::executor::Executor;
 use crate::router::Key;
-use crate::server::Access;
+use crate::server::{Access, gate};
 use crate::session::Session;
 use crate::shards::CellSet;
 use crate::task::{Errand, Job, Task};
@@ -231,6 +232,9 @@ impl Batch {
         let server = exec.server;
         exec.lend_buffer(&mut connection.output);
         connection.limit_output(exec);
+        if exec.raised() & gate::MEMORY_LIMIT != 0 {
+            eviction::make_room(exec);
+        }
         let whole = self.needed_by_all(connection);
         if let Some(mut held) = server.cells.try_take(whole, exec) {
             exec.begin_batch();

@@ -150,6 +150,7 @@ impl EventLoop {
         self.flush_all();
         self.exec.wake();
         self.bury();
+        self.exec.publish_memory();
         let stats = self.exec.stats();
         stats.eventloop_cycles.add(1);
         stats

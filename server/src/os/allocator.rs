@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use tikv_jemalloc_ctl::stats_print::{self, Options};
+use tikv_jemalloc_ctl::thread::{ThreadLocal, allocatedp, deallocatedp};
 use tikv_jemalloc_ctl::{epoch, raw, stats};
 
 /// Bytes, as of one moment.
@@ -24,8 +25,10 @@ pub struct Snapshot {
 pub fn snapshot() -> Snapshot {
     // What cannot be read is 0: the counters are for display.
     let _epoch = epoch::advance();
+    let allocated = stats::allocated::read().unwrap_or(0) as u64;
     Snapshot {
-        allocated: stats::allocated::read().unwrap_or(0) as u64,
+        // What threads keep at hand after it was freed counts as allocated there.
+        allocated: allocated.saturating_sub(of_all_arenas(b"stats.arenas.4096.tcache_bytes\0")),
         active: stats::active::read().unwrap_or(0) as u64,
         resident: stats::resident::read().unwrap_or(0) as u64,
         muzzy: muzzy(),
@@ -33,9 +36,43 @@ pub fn snapshot() -> Snapshot {
 }
 
 fn muzzy() -> u64 {
-    // SAFETY: jemalloc documents this number as a `size_t`; 4096 stands for all arenas together.
-    let pages = unsafe { raw::read::<usize>(b"stats.arenas.4096.pmuzzy\0") };
-    pages.unwrap_or(0) as u64 * super::usage::page_bytes()
+    of_all_arenas(b"stats.arenas.4096.pmuzzy\0") * super::usage::page_bytes()
+}
+
+/// A number that is kept for each arena; 4096 stands for all arenas together.
+fn of_all_arenas(name: &[u8]) -> u64 {
+    // SAFETY: jemalloc documents the numbers asked for here as `size_t`.
+    let number = unsafe { raw::read::<usize>(name) };
+    number.unwrap_or(0) as u64
+}
+
+/// What this thread allocated and freed since this was made, to be read by this thread alone.
+pub struct ThreadBytes {
+    /// `None` where the allocator does not count.
+    counters: Option<(ThreadLocal<u64>, ThreadLocal<u64>)>,
+    before: i64,
+}
+
+impl ThreadBytes {
+    #[expect(clippy::new_without_default, reason = "it depends on the thread")]
+    pub fn new() -> Self {
+        let counters = allocatedp::read().and_then(|up| Ok((up, deallocatedp::read()?)));
+        let mut bytes = Self {
+            counters: counters.ok(),
+            before: 0,
+        };
+        bytes.before = bytes.net();
+        bytes
+    }
+
+    /// Allocated minus freed: below zero if others allocated what this thread freed.
+    #[inline]
+    pub fn net(&self) -> i64 {
+        let net = self
+            .counters
+            .map(|(up, down)| up.get().wrapping_sub(down.get()) as i64);
+        net.unwrap_or(0) - self.before
+    }
 }
 
 /// Gives pages that are not used back to the kernel.
