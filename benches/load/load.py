@@ -33,7 +33,7 @@ COMMANDS = {
     "memory": (memory.at_five_million, "bytes per key at 5 M keys, without and with TTL"),
     "memory-curve": (memory.curve, "bytes per key from 1 M to 16 M keys"),
     "growth": (pauses.growth, "worst GET while growing from 4 M to 16 M keys"),
-    "keys": (pauses.all_keys, "worst GET during KEYS * on 5 M keys"),
+    "keys": (pauses.all_keys, "worst GET during KEYS * and one SCAN on 5 M keys"),
     "storm": (pauses.storm, "worst GET while 1 M keys expire in one second"),
     "deadline": (expiry.punctuality, "lag of 1000 keys with one deadline among 1 M; idle CPU"),
     "connections": (connections.idle, "memory of 10,000 idle connections"),

@@ -1,7 +1,7 @@
 """The worst GET of another client while one heavy thing goes on.
 
-The machine stalls by itself now and then: an echo server on the same core, above ordinary work, is probed at the same
-time, and a window of 100 ms in which it was slow as well (or the windows beside it) is counted apart.
+The machine stalls by itself now and then: an echo server on the same core, as favoured as the server, is probed at the
+same time, and a window of 100 ms in which it was slow as well (or the windows beside it) is counted apart.
 """
 import time
 
@@ -24,7 +24,7 @@ def beyond(series, echo):
 
 def probed(what, server, act):
     """Probe the server and an echo server while `act` goes on -> a row of the table."""
-    with peers.running([peers.Echo(64, generator.SERVER_CPU, generator.ECHO_PRIORITY)]) as (echo,):
+    with peers.running([peers.Echo(64)]) as (echo,):
         probes = [generator.Probe(server, HOT_KEYS), generator.Probe(echo)]
         time.sleep(1.0)
         began = time.monotonic()
@@ -64,20 +64,21 @@ def growth(args):
     table.show("Growing tables", HEADER, with_each(args, both))
 
 
-def read_keys(server):
-    """KEYS *, read by the generator below the probe -> a note. The probe goes first on their core, and reading costs little in C."""
-    sample = generator.run(server, "KEYS *", ops=1, conns=1)
+def read_all(server, request):
+    """One long reply, read by the generator below the probe -> a note. The probe goes first on their core, and reading costs little in C."""
+    sample = generator.run(server, request, ops=1, conns=1)
     return "whole reply after %.2f s" % (sample["max_us"] / 1e6)
 
 
 def all_keys(args):
-    """KEYS * on 5 M keys."""
+    """KEYS * on 5 M keys, and SCAN for all of them at once."""
     count = 5 * MILLION // args.scale
 
     def keys(server):
         generator.load(server, "SET %s %v", count, value=32)
-        return [probed("KEYS * on %s keys" % table.number(count), server, lambda: read_keys(server))]
-    table.show("KEYS *", HEADER, with_each(args, keys))
+        requests = ["KEYS *", "SCAN 0 COUNT %d" % (2 * count)]
+        return [probed("%s on %s keys" % (request, table.number(count)), server, lambda: read_all(server, request)) for request in requests]
+    table.show("KEYS and SCAN", HEADER, with_each(args, keys))
 
 
 def expire_all(server, deadline_s, left):

@@ -24,8 +24,8 @@ OURS = "ostraka"
 class Measured(Server):
     """A server on its own core."""
 
-    def __init__(self, name, command, cpus=generator.SERVER_CPU, priority=None):
-        prefix = (generator.realtime(priority) if priority else []) + ["taskset", "-c", cpus]
+    def __init__(self, name, command, cpus=generator.SERVER_CPU):
+        prefix = generator.favoured() + ["taskset", "-c", cpus]
         super().__init__(" ".join(prefix) + " " + command)
         self.name = name
 
@@ -55,8 +55,8 @@ class Measured(Server):
 class Echo(Measured):
     """Answers anything at once; there is no PING to wait for beyond that."""
 
-    def __init__(self, value_bytes=0, cpus=generator.SERVER_CPU, priority=None):
-        super().__init__(ECHO, "%s {port} %d" % (generator.binary_of("echo"), value_bytes), cpus, priority)
+    def __init__(self, value_bytes=0, cpus=generator.SERVER_CPU):
+        super().__init__(ECHO, "%s {port} %d" % (generator.binary_of("echo"), value_bytes), cpus)
 
     def wait_ready(self):
         for _ in range(500):

@@ -315,7 +315,7 @@ fn evict(
         Lookup::Expired => exec.stats().expired_keys.add(1),
         Lookup::Missing => return false,
     }
-    ledger.changed(candidate.db, hash);
+    ledger.expired(candidate.db, hash);
     true
 }
 

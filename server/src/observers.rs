@@ -33,7 +33,7 @@ impl Ledger {
         }
     }
 
-    /// A key has expired.
+    /// A key has expired or was evicted.
     #[inline]
     pub fn expired(&self, db: usize, hash: u64) {
         if self.observers.is_any() {
