@@ -11,6 +11,7 @@ use crate::hashes::Hash;
 use crate::list::List;
 use crate::raw::entry::{Encoding, Type};
 use crate::raw::zset::Zset;
+use crate::set::Set;
 
 /// Declares [`Collection`]: one line per type, whose structure says `len`, `encoding` and `memory_usage` and is `Clone`.
 macro_rules! collections {
@@ -59,6 +60,7 @@ macro_rules! collections {
 collections! {
     Hash(Hash) = Type::Hash,
     List(List) = Type::List,
+    Set(Set) = Type::Set,
     Zset(Zset) = Type::Zset,
 }
 

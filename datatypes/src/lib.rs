@@ -19,6 +19,7 @@ pub mod numbers;
 pub mod packed;
 pub mod raw;
 pub mod resp;
+pub mod set;
 pub mod sha1;
 pub mod slot;
 pub mod zset;

@@ -7,7 +7,7 @@ use super::segment::{Place, Segment};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// A shared borrow of an element, with its access hint.
 pub struct Ref<'a, E: Element> {
@@ -16,7 +16,7 @@ pub struct Ref<'a, E: Element> {
     table: PhantomData<&'a E>,
 }
 
-impl<E: Element> Ref<'_, E> {
+impl<'a, E: Element> Ref<'a, E> {
     /// `slot` belongs to a table that is borrowed for the lifetime of the result.
     #[inline(always)]
     pub(super) fn new(slot: Slot) -> Self {
@@ -28,6 +28,16 @@ impl<E: Element> Ref<'_, E> {
             hint: slot.hint(),
             table: PhantomData,
         }
+    }
+
+    /// The element's key, for as long as the table is borrowed.
+    #[inline]
+    #[must_use]
+    pub fn into_key(self) -> &'a [u8] {
+        let key = NonNull::from(self.element.key());
+        // SAFETY: the key lives behind the element's pointer (rule 3 of `Element`), and the table, which keeps the
+        // element alive and unmodified, is borrowed for 'a.
+        unsafe { key.as_ref() }
     }
 
     /// The 16 bits beside the pointer; reading them does not touch the element's memory.
