@@ -212,6 +212,20 @@ impl<'a> SetMut<'a> {
         }
     }
 
+    /// Begins anew with the packed block of what is left in a hashtable, if that may hold it: SPOP does so when it has
+    /// taken most members.
+    pub fn pack(&mut self) {
+        let set = self.read();
+        if set.is_intset() || set.len() > self.limits.packed {
+            return;
+        }
+        let members: Vec<Vec<u8>> = set.iter().map(Element::to_vec).collect();
+        self.entry.set_packed(&[]);
+        for member in members {
+            self.add(Element::of(&member));
+        }
+    }
+
     fn add_to_intset(&mut self, member: Element<'_>) -> bool {
         let Some(value) = member.int() else {
             self.leave_intset(member);
@@ -321,6 +335,26 @@ impl<'a> SetMut<'a> {
             Some(Collection::Set(set)) => set,
             _ => panic!("a set that is changed is a set, and nobody reads it"),
         }
+    }
+}
+
+/// Chooses `wanted` of `left` members in one walk over them, each combination with the same chance.
+pub struct Selection {
+    wanted: usize,
+    left: usize,
+}
+
+impl Selection {
+    pub fn new(wanted: usize, left: usize) -> Self {
+        Self { wanted, left }
+    }
+
+    /// Whether the next member is among them; `random` is a uniform number.
+    pub fn takes(&mut self, random: u64) -> bool {
+        let takes = below(self.left.max(1), random) < self.wanted;
+        self.left = self.left.saturating_sub(1);
+        self.wanted -= usize::from(takes);
+        takes
     }
 }
 

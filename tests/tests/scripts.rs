@@ -23,6 +23,11 @@ fn expire() {
 }
 
 #[test]
+fn sets() {
+    check("sets");
+}
+
+#[test]
 fn scan() {
     check("scan");
 }

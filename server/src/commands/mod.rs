@@ -31,6 +31,10 @@ pub mod relocate;
 pub mod scan;
 pub mod server;
 pub mod set;
+pub mod set_algebra;
+pub mod set_random;
+pub mod set_walk;
+pub mod sets;
 pub mod slowlog;
 pub mod sort;
 mod sort_runs;
@@ -75,6 +79,9 @@ pub static FAMILIES: &[&[&Command]] = &[
     scan::ROWS,
     server::ROWS,
     set::ROWS,
+    set_algebra::ROWS,
+    set_random::ROWS,
+    sets::ROWS,
     slowlog::ROWS,
     sort::ROWS,
     string::ROWS,
