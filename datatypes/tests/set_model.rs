@@ -256,7 +256,7 @@ fn a_scan_meets_whatever_stays() {
             }
             for _ in 0..30 {
                 let other = (random() % 3000) as i64 * 3 * scale + 1;
-                if random() % 2 == 0 {
+                if random().is_multiple_of(2) {
                     set.add(Element::Int(other));
                 } else {
                     set.remove(Element::Int(other));

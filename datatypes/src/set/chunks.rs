@@ -308,7 +308,11 @@ impl Chunk {
 
     #[inline]
     fn at(&self, index: usize) -> i64 {
-        let difference: u64 = any_width!(&self.differences, vec => vec[index].into());
+        let difference = match &self.differences {
+            Differences::U16(vec) => vec[index].into(),
+            Differences::U32(vec) => vec[index].into(),
+            Differences::U64(vec) => vec[index],
+        };
         self.base.wrapping_add(difference as i64)
     }
 
