@@ -205,24 +205,6 @@ impl<'a> Keyspace<'a> {
         }
     }
 
-    /// Takes a large collection out of its entry, for long work that changes it: the entry stays, empty, and its key has
-    /// to be pending until the work has put the collection back.
-    pub fn lend(&mut self, key: Key<'_>) -> Result<Option<Collection>, Fault> {
-        let (now_ms, waits) = (self.exec.now_ms, !self.committed);
-        let Some(mut found) = self.find(key) else {
-            return Ok(None);
-        };
-        if found.entry().is_shared() {
-            if waits {
-                found.entry().want(now_ms);
-                return Err(Fault::Busy);
-            }
-            found.update(Entry::unshare);
-        }
-        let large = found.update(Entry::take_large).and_then(Arc::into_inner);
-        Ok(large.map(|large| large.body))
-    }
-
     /// Hands every key to `each`, in order, with its place among the keys; the entries of a group of keys are being
     /// loaded together before the first of the group is looked at.
     pub fn each_key<'k>(

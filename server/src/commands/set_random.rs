@@ -270,13 +270,13 @@ impl Work for Popping {
         let set = std::mem::replace(&mut self.set, Set::new(limits.seed));
         let (few, count) = (set.len() * FEW_LEFT <= self.count, self.count as u64);
         let key = db.exec.server.router.key(&self.key);
-        db.modify(key, Type::Set, Missing::Skip, |entry| {
-            entry.set_large(Collection::Set(set));
-            if few {
+        db.give_back(key, Collection::Set(set), "spop", count);
+        if few {
+            db.modify(key, Type::Set, Missing::Skip, |entry| {
                 SetMut::of(entry, limits).pack();
-            }
-            Changed::many("spop", count, ())
-        })?;
+                Changed::nothing(())
+            })?;
+        }
         Ok(())
     }
 }
