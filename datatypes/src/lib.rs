@@ -12,6 +12,7 @@ pub mod expiry;
 pub mod glob;
 pub mod hash;
 pub mod hashes;
+pub mod hyperloglog;
 pub mod lcs;
 pub mod list;
 pub mod lzf;

@@ -48,6 +48,8 @@ faults! {
     OffsetOutOfRange = "ERR offset is out of range";
     BitOffsetOutOfRange = "ERR bit offset is not an integer or out of range";
     BitOutOfRange = "ERR bit is not an integer or out of range";
+    NotHyperLogLog = "WRONGTYPE Key is not a valid HyperLogLog string value.";
+    CorruptHyperLogLog = "INVALIDOBJ Corrupted HLL object detected";
     StringTooLong = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
     InvalidDb = "ERR invalid DB index";
     DbOutOfRange = "ERR DB index is out of range";

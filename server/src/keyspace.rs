@@ -35,6 +35,9 @@ const GROUP: usize = 16;
 /// What a change is called in keyspace events.
 pub type Event = &'static str;
 
+/// A change that nobody is notified of.
+pub const SILENT: Event = "";
+
 /// What a change of a collection came to.
 pub struct Changed<R> {
     result: R,

@@ -71,3 +71,8 @@ fn list() {
 fn sort() {
     check("sort");
 }
+
+#[test]
+fn hyperloglog() {
+    check("hyperloglog");
+}

@@ -184,7 +184,13 @@ def field_reads(r):
     return sum([field_step(r, ("GET",) * 20 + ("SET",)) for _ in range(r.randint(0, 3))], [])
 
 
+def elements(r):
+    """A few, or enough to fill registers in a hurry."""
+    return ["e%d" % r.randrange(10**6) for _ in range(r.choice([0, 1, 1, 2, 5, 100 if r.random() < 0.3 else 3]))]
+
+
 DOMAINS = {
+    "hll": keys("p"), "elements": elements, "pfdebug": word("ENCODING", "DECODE", "TODENSE", "GETREG", "encoding", "BOGUS"),
     "bits": keys("b"), "bit": word("0", "1", "0", "1", "0", "1", "0", "1", "2", "x", "-1"), "bitoffset": bit_offset,
     "bitwindow": bit_window, "bitop": bit_sources, "fields": field_steps, "fieldreads": field_reads,
     "str": keys("s"), "num": keys("n"), "lcs": keys("c"), "any": any_key, "value": value, "lcsvalue": lcs_value,
@@ -209,6 +215,8 @@ FOUNDATION = [
     (6, "SETBIT %bits %bitoffset %bit"), (1, "SETBIT %any %bitoffset %bit"), (2, "GETBIT %bits %bitoffset"), (1, "GETBIT %any %bitoffset"),
     (3, "BITCOUNT %bits %bitwindow"), (1, "BITCOUNT %any %bitwindow"), (4, "BITPOS %bits %bit %bitwindow"), (1, "BITPOS %any %bit %bitwindow"),
     (5, "BITOP %bitop"), (6, "BITFIELD %bits %fields"), (1, "BITFIELD %any %fields"), (1, "BITFIELD_RO %bits %fieldreads"),
+    (5, "PFADD %hll %elements"), (0.5, "PFADD %any %elements"), (3, "PFCOUNT %hll"), (2, "PFCOUNT %hll+"), (0.5, "PFCOUNT %any+"), (2, "PFMERGE %hll %hll+"), (0.5, "PFMERGE %hll %any"),
+    (1, "PFDEBUG %pfdebug %hll"), (2, "GET %hll"), (1, "COPY %hll %hll REPLACE"), (1, "DEL %hll"), (0.3, "SETRANGE %hll %offset %value"),
     (1, "OBJECT ENCODING %bits"), (1, "DEL %bits"), (1, "COPY %bits %bits REPLACE"), (1, "SET %bits %value"), (1, "SET %bits %int"),
     (4, "DEL %any+"), (2, "UNLINK %any+"), (2, "EXISTS %any+"), (1, "TOUCH %any+"), (3, "TYPE %any"), (5, "OBJECT ENCODING %any"), (1, "OBJECT FREQ %any"), (0.3, "OBJECT BOGUS %any"), (0.3, "OBJECT"),
     (4, "RENAME %any %any"), (3, "RENAMENX %any %any"), (5, "COPY %any %any %copyopts"), (3, "MOVE %any %db"),

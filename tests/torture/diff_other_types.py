@@ -95,7 +95,6 @@ XGROUP CREATE %stream g 0 MKSTREAM
 XACK %stream g %id
 XPENDING %stream g
 BITCOUNT %other
-PFADD %bits %member
 RENAME %other %other
 COPY %other %other REPLACE
 DEL %other+

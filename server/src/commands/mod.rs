@@ -15,6 +15,7 @@ pub mod debug;
 pub mod expire;
 pub mod flush;
 pub mod generic;
+pub mod hyperloglog;
 pub mod info;
 pub mod keys;
 pub mod latency;
@@ -63,6 +64,7 @@ pub static FAMILIES: &[&[&Command]] = &[
     expire::ROWS,
     flush::ROWS,
     generic::ROWS,
+    hyperloglog::ROWS,
     info::ROWS,
     keys::ROWS,
     latency::ROWS,
