@@ -185,10 +185,24 @@ fn a_huge_reply_is_held_in_chunks_and_let_go_of_as_it_is_sent() {
 }
 
 #[test]
+fn an_output_over_its_limit_throws_everything_away_and_says_so() {
+    let mut output = Output::new();
+    output.set_limit(200_000);
+    let mut reply = Reply::new(&mut output, Protocol::Resp2);
+    let header = reply.deferred_map();
+    for _ in 0..1_000_000 {
+        reply.bulk(b"some value");
+    }
+    reply.close(header, 500_000);
+    assert!(output.is_over());
+    assert!(output.len() <= 200_000 && output.allocated() < 400_000);
+}
+
+#[test]
 fn an_output_is_small_and_goes_from_thread_to_thread() {
     fn is_send<T: Send>() {}
     is_send::<Output>();
-    assert!(size_of::<Output>() <= 104);
+    assert!(size_of::<Output>() <= 112);
 }
 
 /// One step in the life of an output.

@@ -161,17 +161,19 @@ fn what_expires_soonest_goes_first() {
             let (key, ttl) = (format!("key:{n}"), format!("{}", 1000 + n * 1000));
             client.ask(&["SET", &key, &value(), "EX", &ttl]);
         }
+        // The index of deadlines would take its rings, a sum of memory here, when it is first looked at.
+        client.say("DEBUG SET-ACTIVE-EXPIRE 0");
         limit(client, 50_000, "volatile-ttl");
         for n in 0..1000 {
             client.ask(&["SET", &format!("new:{n}"), &value()]);
         }
         client.say("CONFIG SET maxmemory 0");
         let evicted = info(client, "evicted_keys");
-        assert!((300..1900).contains(&evicted), "{evicted}");
-        let late = ((evicted as usize + 200).min(2000)..2000)
-            .map(|n| client.say(&format!("EXISTS key:{n}")));
-        assert!(late.into_iter().all(|there| there == ":1"));
-        let early = (0..evicted as usize - 200).map(|n| client.say(&format!("EXISTS key:{n}")));
-        assert!(early.filter(|there| there == ":1").count() < 50);
+        assert!((200..1500).contains(&evicted), "{evicted}");
+        // Every cell has an order of its own, so the order of all is kept about.
+        let soonest = 0..evicted as usize;
+        let gone = soonest.filter(|n| client.say(&format!("EXISTS key:{n}")) == ":0");
+        let gone = gone.count();
+        assert!(gone * 100 >= evicted as usize * 80, "{gone} of {evicted}");
     });
 }

@@ -48,7 +48,7 @@ pub struct Output {
     sent: usize,
     sent_of_inset: usize,
     /// Unsent bytes that are too many; 0 for no limit.
-    limit: usize,
+    limit: u32,
     over: bool,
 }
 
@@ -79,7 +79,8 @@ impl Output {
     /// will get it. Noticed when a buffer is full, so that no reply, however long, takes much more memory.
     #[inline]
     pub fn set_limit(&mut self, bytes: usize) {
-        self.limit = bytes;
+        // A limit beyond 4 GiB is left to whoever looks at the length.
+        self.limit = u32::try_from(bytes).unwrap_or(0);
     }
 
     /// Whether something was thrown away: its reader must not get the rest.
@@ -107,7 +108,7 @@ impl Output {
 
     #[cold]
     fn grow(&mut self, len: usize) {
-        if self.over || (self.limit != 0 && self.len() > self.limit) {
+        if self.over || (self.limit != 0 && self.len() > self.limit as usize) {
             self.throw_away();
         }
         if self.tail.bytes.len() + len > CHUNK && !self.tail.bytes.is_empty() {
