@@ -8,7 +8,7 @@ use ostraka_datatypes::hash::Seed;
 use ostraka_datatypes::packed::Element;
 use ostraka_datatypes::raw::entry::{Encoding, Entry, Type};
 use ostraka_datatypes::set::chunks::Chunks;
-use ostraka_datatypes::set::{Limits, Set, SetMut, SetRef};
+use ostraka_datatypes::set::{Limits, Selection, Set, SetMut, SetRef};
 use proptest::prelude::*;
 
 static SEED: LazyLock<Seed> = LazyLock::new(|| Seed::new(5));
@@ -307,6 +307,26 @@ fn all_members_are_equally_likely_in_every_form() {
             "{chi_square} of {freedom}, {ints} {texts}"
         );
     }
+}
+
+#[test]
+fn a_selection_has_the_size_asked_for_and_every_combination_is_equally_likely() {
+    let mut random = dice(3);
+    let mut counts: HashMap<u32, usize> = HashMap::new();
+    let draws = 35_000;
+    for _ in 0..draws {
+        let mut selection = Selection::new(3, 7);
+        let combination = (0..7).fold(0, |bits, nth| {
+            bits | u32::from(selection.takes(random())) << nth
+        });
+        assert_eq!(combination.count_ones(), 3);
+        *counts.entry(combination).or_default() += 1;
+    }
+    // 35 combinations, 34 degrees of freedom; above 76 once in 50,000 seeds.
+    let expected = draws as f64 / 35.0;
+    let square = |&count: &usize| (count as f64 - expected).powi(2) / expected;
+    let chi_square: f64 = counts.values().map(square).sum();
+    assert!(counts.len() == 35 && chi_square < 76.0, "{chi_square}");
 }
 
 #[test]

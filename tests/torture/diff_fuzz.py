@@ -115,6 +115,16 @@ def both_cursors(ours, theirs):
     return ours.startswith(b"*2\r\n") and theirs.startswith(b"*2\r\n")
 
 
+def same_shape(ours, theirs):
+    """As many random members."""
+    return ours[:1] == theirs[:1] and ours.count(b"\r\n") == theirs.count(b"\r\n") and ours[:1] != b"-"
+
+
+def same_page(ours, theirs):
+    """A whole collection in one page, in the order of its server."""
+    return ours[:12] == theirs[:12] == b"*2\r\n$1\r\n0\r\n*" and same_elements(ours[11:], theirs[11:])
+
+
 def both_greetings(ours, theirs):
     """HELLO names the server, its version and the connection's id; the rest of its map is the same."""
     own = re.compile(rb"(server|version|id)\r\n(\$\d+\r\n.*?|:\d+)\r\n")
@@ -129,6 +139,7 @@ RULES = {
     "TTL": within(TTL_SLACK_S), "EXPIRETIME": within(TTL_SLACK_S), "PTTL": within(TTL_SLACK_MS), "PEXPIRETIME": within(TTL_SLACK_MS),
     "KEYS": same_elements, "SCAN": both_cursors, "HELLO": both_greetings, "RANDOMKEY": both_keys,
     "SMEMBERS": same_elements, "SINTER": same_elements, "SUNION": same_elements, "SDIFF": same_elements,
+    "SRANDMEMBER": same_shape, "SSCAN": same_page,
     "HKEYS": same_elements, "HVALS": same_elements, "HGETALL": same_elements,
 }
 

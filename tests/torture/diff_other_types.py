@@ -14,6 +14,10 @@ DOMAINS.update({
     "list": keys("l"), "hash": keys("h"), "set": keys("t"), "zset": keys("z"), "stream": keys("x"),
     "other": lambda r: "%s%d" % (r.choice("slhtzxb"), r.randrange(diff_commands.KEYS_PER_FAMILY)),
     "member": word("a", "b", "c", "dd", "e" * 40, "1", "2", "10", "-5", "3.5", "", "\x00\xff"),
+    # Runs that cross Redis' limits of small sets, members longer than they may have included.
+    "integers": lambda r: [str(r.choice([1, 70000, 10**12]) * n) for n in range(r.randrange(50), r.randrange(51, 700))],
+    "texts": lambda r: ["t%d" % n * r.choice([1, 1, 20]) for n in range(r.randrange(50), r.randrange(51, 180))],
+    "wrong": word("x", "-1", "", "9223372036854775808"),
     "field": word("f1", "f2", "f3", "f4"),
     "score": word("1", "2", "2.5", "-3", "0", "inf", "-inf", "1e3", "nan", "x"),
     "range": word("-inf", "+inf", "(1", "1", "(2.5", "2", "0", "-3"),
@@ -51,11 +55,21 @@ HKEYS %hash
 HEXISTS %hash %field
 HSTRLEN %hash %field
 SADD %set %member+
+SADD %set %integers
+SADD %set %texts
+SREM %set %integers
+SREM %set %texts
 SREM %set %member
 SMEMBERS %set
 SISMEMBER %set %member
 SMISMEMBER %set %member %member
 SCARD %other
+SRANDMEMBER %set 100000
+SRANDMEMBER %set -3
+SRANDMEMBER %set %wrong
+SSCAN %set 0 COUNT 100000
+SSCAN %set 0 COUNT 100000 MATCH *1*
+SSCAN %set 0 COUNT %wrong
 SMOVE %set %set %member
 SINTER %set %set %set
 SUNION %set %set
@@ -64,6 +78,10 @@ SINTERSTORE %set %set %set
 SUNIONSTORE %set %set %set
 SDIFFSTORE %set %set %set
 SINTERCARD 2 %set %set
+SINTERCARD 2 %set %set LIMIT 3
+SINTERCARD %wrong %set
+SUNION %set %other
+SDIFFSTORE %other %set %set
 ZADD %zset %zaddopts %score %member
 ZREM %zset %member
 ZSCORE %zset %member

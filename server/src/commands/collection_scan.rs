@@ -62,7 +62,7 @@ impl<'a> Options<'a> {
             } else if args.is(at, "MATCH") && at + 1 < args.len() {
                 options.pattern = Pattern::new(args.at(at + 1));
                 at += 2;
-            } else if args.is(at, without) {
+            } else if !without.is_empty() && args.is(at, without) {
                 options.no_values = true;
                 at += 1;
             } else if args.is(at, "NOVALUES") {
