@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use ostraka_datatypes::numbers::format_i64;
-use ostraka_datatypes::raw::entry::{Entry, Held, StringRef, Value};
+use ostraka_datatypes::raw::entry::{Entry, Held, StringRef, Type, Value};
 use ostraka_datatypes::resp::Protocol;
+use ostraka_datatypes::set::SetRef;
 use ostraka_datatypes::sha1::sha1;
 use ostraka_datatypes::{access, glob};
 
@@ -451,6 +452,10 @@ impl Digest {
     fn mix_value(&mut self, entry: &Entry) {
         self.mix(&(entry.kind() as u32).to_be_bytes());
         match entry.held() {
+            _ if entry.kind() == Type::Set => {
+                let members = SetRef::of(entry).iter();
+                members.for_each(|member| self.add(&member.to_cow()));
+            }
             Held::String(StringRef::Int(number)) => self.mix(&format_i64(number)),
             Held::String(StringRef::Bytes(bytes))
             | Held::Packed(bytes)
