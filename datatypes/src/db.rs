@@ -3,10 +3,14 @@
 //! Everything that changes whether or when an entry expires goes through [`Found`], so that the two cannot
 //! disagree: an entry with a deadline has exactly one item in the index that will reach it, either at its
 //! deadline, or earlier with the entry's re-arm flag set. Items that reach nothing are stale and dropped.
+//!
+//! A hash whose fields have deadlines has one item for all of them, at its alarm (see [`hashes`]), which is never later
+//! than the earliest of these deadlines. When it rings, what is due goes, and the alarm is set anew.
 
 use crate::expiry::{ExpiryIndex, Verdict};
 use crate::hash::Seed;
-use crate::raw::entry::{Entry, Value};
+use crate::hashes;
+use crate::raw::entry::{Entry, Type, Value};
 use crate::raw::table::{Occupied, Ref, Table};
 
 /// An entry to be looked at, for as long as its database is borrowed.
@@ -71,12 +75,24 @@ pub enum Lookup<'a> {
 /// What a slice of active expiry did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
-    /// Entries removed.
+    /// Entries removed because of their own deadline.
     pub entries: usize,
+    /// Fields removed from hashes.
+    pub fields: usize,
     /// Items of the index that were looked at.
     pub items: usize,
     /// Whether more is due already.
     pub more: bool,
+}
+
+/// What went because its time was up.
+pub enum Gone<'a> {
+    /// With its deadline.
+    Entry(Entry, u64),
+    /// The deadlines of some fields of a hash.
+    Fields(&'a Entry, &'a [u64]),
+    /// A hash that has lost its last field.
+    Emptied(Entry),
 }
 
 impl Db {
@@ -162,30 +178,46 @@ impl Db {
             self.deadlines.insert(position(hash), deadline);
             self.volatile.add(deadline);
         }
+        if entry.kind() == Type::Hash {
+            let earliest = hashes::earliest(&entry);
+            hashes::set_alarm(&mut entry, earliest);
+            if let Some(earliest) = earliest {
+                self.deadlines.insert(position(hash), earliest);
+            }
+        }
         self.table.insert_new(hash, entry, hint);
     }
 
-    /// Removes entries whose deadline is at or before `now_ms`, in the order of their deadlines, after looking
-    /// at no more than `budget` items. Each removed entry is shown to `gone` with its deadline.
+    /// Removes entries, and fields of hashes, whose deadline is at or before `now_ms`, in the order of their deadlines,
+    /// after looking at no more than `budget` items. What goes is shown to `gone`.
     pub fn expire(
         &mut self,
         now_ms: u64,
         budget: usize,
-        mut gone: impl FnMut(Entry, u64),
+        mut gone: impl FnMut(Gone<'_>),
     ) -> Expired {
         let Self {
             table,
             deadlines,
             volatile,
         } = self;
-        let mut entries = 0;
+        let (mut entries, mut fields) = (0, 0);
         let slice = deadlines.expire_slice(now_ms, budget, |position, deadline| {
             let due = |entry: &Entry| entry.deadline() == Some(deadline);
             if let Some(slot) = table.find_by(position, due) {
                 volatile.remove(deadline);
                 entries += 1;
-                gone(slot.remove(), deadline);
+                gone(Gone::Entry(slot.remove(), deadline));
                 return Verdict::Expired;
+            }
+            let rings = |entry: &Entry| hashes::alarm(entry) == Some(deadline);
+            if let Some(slot) = table.find_by(position, rings) {
+                return expire_fields(slot, volatile, now_ms, &mut |expired| {
+                    if let Gone::Fields(_, deadlines) = &expired {
+                        fields += deadlines.len();
+                    }
+                    gone(expired);
+                });
             }
             let Some(mut slot) = table.find_by(position, |entry| entry.rearm()) else {
                 return Verdict::Stale;
@@ -198,13 +230,16 @@ impl Db {
             deadlines.compact_slice(budget, |position, deadline| {
                 table
                     .find_by(position, |entry| {
-                        entry.deadline() == Some(deadline) || entry.rearm()
+                        entry.deadline() == Some(deadline)
+                            || entry.rearm()
+                            || hashes::alarm(entry) == Some(deadline)
                     })
                     .is_some()
             });
         }
         Expired {
             entries,
+            fields,
             items: slice.processed,
             more: slice.more_due,
         }
@@ -313,6 +348,45 @@ impl Db {
     }
 }
 
+/// Takes what is due out of a hash whose alarm has rung. A hash that is being read has to be left alone, and tried again.
+fn expire_fields(
+    mut slot: Occupied<'_, Entry>,
+    volatile: &mut Volatile,
+    now_ms: u64,
+    gone: &mut impl FnMut(Gone<'_>),
+) -> Verdict {
+    /// Fields that one item of the budget pays for.
+    const AT_ONCE: usize = 8;
+    /// How long a hash that is being read is left alone.
+    const AGAIN_MS: u64 = 1;
+    if slot.get().is_shared() {
+        let again = Some(now_ms + AGAIN_MS);
+        slot.update(|entry| hashes::set_alarm(entry, again));
+        return Verdict::Rearm(now_ms + AGAIN_MS);
+    }
+    let (mut late, mut count) = ([0; AT_ONCE], 0);
+    let next = slot.update(|entry| {
+        hashes::expire(entry, now_ms, AT_ONCE, |deadline| {
+            late[count] = deadline;
+            count += 1;
+        });
+        let next = hashes::earliest(entry);
+        hashes::set_alarm(entry, next);
+        next
+    });
+    if count > 0 {
+        gone(Gone::Fields(slot.get(), &late[..count]));
+    }
+    if slot.get().is_empty_collection() {
+        if let Some(deadline) = slot.get().deadline() {
+            volatile.remove(deadline);
+        }
+        gone(Gone::Emptied(slot.remove()));
+        return Verdict::Expired;
+    }
+    next.map_or(Verdict::Stale, Verdict::Rearm)
+}
+
 /// An entry in its place.
 pub struct Found<'a> {
     slot: Occupied<'a, Entry>,
@@ -353,6 +427,7 @@ impl<'a> Found<'a> {
     #[inline]
     pub fn replace(&mut self, value: Value<'_>, deadline: Option<u64>) {
         let old = self.entry().deadline();
+        self.forget_alarm();
         self.slot.update(|entry| entry.replace(value, deadline));
         if old.is_some() || deadline.is_some() {
             self.file(old, deadline);
@@ -363,7 +438,10 @@ impl<'a> Found<'a> {
     pub fn exchange(&mut self, mut new: Entry) -> Entry {
         let (old_deadline, deadline) = (self.entry().deadline(), new.deadline());
         new.set_rearm(self.entry().rearm() && deadline.is_some());
+        self.forget_alarm();
+        hashes::set_alarm(&mut new, None);
         let old = self.slot.replace(new);
+        self.file_fields();
         if old_deadline.is_some() || deadline.is_some() {
             self.file(old_deadline, deadline);
         }
@@ -402,8 +480,33 @@ impl<'a> Found<'a> {
         }
     }
 
+    /// Tells the index about the earliest deadline of a hash's fields, after a change, and answers it if it is sooner than all
+    /// that the index knew. A later one it finds out by itself.
+    #[inline]
+    pub fn file_fields(&mut self) -> Option<u64> {
+        let (alarm, earliest) = (hashes::alarm(self.entry()), hashes::earliest(self.entry()));
+        let earliest = earliest?;
+        if alarm.is_some_and(|alarm| alarm <= earliest) {
+            return None;
+        }
+        self.forget_alarm();
+        self.slot
+            .update(|entry| hashes::set_alarm(entry, Some(earliest)));
+        self.deadlines.insert(position(self.hash), earliest);
+        Some(earliest)
+    }
+
+    /// The entry's item for its fields is of no use any more.
+    #[inline]
+    fn forget_alarm(&mut self) {
+        if hashes::alarm(self.entry()).is_some() {
+            self.deadlines.note_stale();
+        }
+    }
+
     /// Takes the entry out.
-    pub fn remove(self) -> Entry {
+    pub fn remove(mut self) -> Entry {
+        self.forget_alarm();
         if let Some(deadline) = self.entry().deadline() {
             self.volatile.remove(deadline);
             self.deadlines.note_stale();

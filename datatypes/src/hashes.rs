@@ -11,7 +11,7 @@
 //! `hashtable`.
 //!
 //! A field whose deadline has passed is not there for anybody who looks for it or walks; it is still counted until it is
-//! taken away ([`HashMut::expire`]). The database keeps one item in its expiry index for a hash with such fields: at its
+//! taken away ([`expire`]). The database keeps one item in its expiry index for a hash with such fields: at its
 //! *alarm*, which is the earliest deadline or a time before it. A hash without deadlines pays nothing for all this.
 
 mod large;
@@ -292,21 +292,8 @@ impl<'a> HashMut<'a> {
         }
     }
 
-    /// Takes away up to `budget` fields whose time is up, and shows the deadline of each to `gone`.
-    pub fn expire(&mut self, budget: usize, gone: impl FnMut(u64)) {
-        let now_ms = self.now_ms;
-        match self.form() {
-            FormMut::Small(mut small) => small.expire(now_ms, budget, gone),
-            FormMut::Large(hash) => hash.expire(now_ms, budget, gone),
-        }
-    }
-
     fn form(&mut self) -> FormMut<'_> {
-        match self.entry.held() {
-            Held::Packed(_) => FormMut::Small(SmallMut::plain(self.entry.packed_mut())),
-            Held::PackedEx(_) => FormMut::Small(SmallMut::timed(self.entry.packed_mut())),
-            _ => FormMut::Large(large_of(self.entry)),
-        }
+        form_of(self.entry)
     }
 
     /// Gives a plain packed hash room for deadlines.
@@ -337,6 +324,14 @@ enum FormMut<'a> {
     Large(&'a mut Hash),
 }
 
+fn form_of(entry: &mut Entry) -> FormMut<'_> {
+    match entry.held() {
+        Held::Packed(_) => FormMut::Small(SmallMut::plain(entry.packed_mut())),
+        Held::PackedEx(_) => FormMut::Small(SmallMut::timed(entry.packed_mut())),
+        _ => FormMut::Large(large_of(entry)),
+    }
+}
+
 fn large_of(entry: &mut Entry) -> &mut Hash {
     match entry.large_mut() {
         Some(Collection::Hash(hash)) => hash,
@@ -344,9 +339,20 @@ fn large_of(entry: &mut Entry) -> &mut Hash {
     }
 }
 
+/// Takes away up to `budget` fields of a hash whose time is up, and shows the deadline of each to `gone`.
+pub fn expire(entry: &mut Entry, now_ms: u64, budget: usize, gone: impl FnMut(u64)) {
+    match form_of(entry) {
+        FormMut::Small(mut small) => small.expire(now_ms, budget, gone),
+        FormMut::Large(hash) => hash.expire(now_ms, budget, gone),
+    }
+}
+
 /// When the database's index is to look at this hash: the earliest deadline of a field, or a time before it.
 #[inline]
 pub fn alarm(entry: &Entry) -> Option<u64> {
+    if entry.kind() != Type::Hash {
+        return None;
+    }
     match entry.held() {
         Held::PackedEx(bytes) => Small::timed(bytes).alarm(),
         Held::Large(Collection::Hash(hash)) => hash.alarm(),
@@ -357,6 +363,9 @@ pub fn alarm(entry: &Entry) -> Option<u64> {
 /// The earliest deadline of a field; `None` for all else, too.
 #[inline]
 pub fn earliest(entry: &Entry) -> Option<u64> {
+    if entry.kind() != Type::Hash {
+        return None;
+    }
     match entry.held() {
         Held::PackedEx(bytes) => Small::timed(bytes)
             .iter()

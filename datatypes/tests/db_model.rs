@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ostraka_datatypes::db::{Db, Lookup};
+use ostraka_datatypes::db::{Db, Gone, Lookup};
 use ostraka_datatypes::hash::{Seed, hash};
 use ostraka_datatypes::raw::entry::{Entry, StringRef, Value};
 use proptest::prelude::*;
@@ -184,7 +184,10 @@ impl Pair {
     fn expire(&mut self, budget: usize) -> bool {
         let mut last = 0;
         let mut gone = Vec::new();
-        let slice = self.db.expire(self.now_ms, budget, |entry, deadline| {
+        let slice = self.db.expire(self.now_ms, budget, |expired| {
+            let Gone::Entry(entry, deadline) = expired else {
+                panic!("there are no hashes");
+            };
             assert_eq!(entry.deadline(), Some(deadline));
             gone.push((entry.key().to_vec(), value_of(&entry), deadline));
         });

@@ -114,7 +114,7 @@ impl Twins {
             }
             Op::Expire(budget) => {
                 let mut gone = Vec::new();
-                hash.expire(budget, |deadline| gone.push(deadline));
+                hashes::expire(&mut self.entry, now, budget, |deadline| gone.push(deadline));
                 let due = |field: &(Vec<u8>, Option<u64>)| field.1.is_some_and(|at| at <= now);
                 let dues = self.model.values().filter(|field| due(field)).count();
                 assert_eq!(gone.len(), dues.min(budget));

@@ -4,8 +4,11 @@
 //! answers for the cells it owns, and besides for deadlines that it set itself in other loops' cells: their
 //! owner may sleep, and is not woken for that. Within a tenth of a second the owner has seen them too.
 
+use std::slice;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+
+use ostraka_datatypes::db::Gone;
 
 use crate::executor::{Executor, SLICE_NS};
 use crate::server::{Access, gate};
@@ -101,14 +104,24 @@ fn expire_cell(exec: &mut Executor, access: &mut Access<'_>, cell: usize, until_
     for (index, db) in dbs.iter_mut().enumerate() {
         loop {
             let now_ms = exec.now_ms as u64;
-            let slice = db.expire(now_ms, ITEMS_PER_LOOK, |entry, deadline| {
-                lag.record(now_ms.saturating_sub(deadline));
+            let slice = db.expire(now_ms, ITEMS_PER_LOOK, |gone| {
+                let (deadlines, entry) = match &gone {
+                    Gone::Entry(entry, deadline) => (slice::from_ref(deadline), entry),
+                    Gone::Fields(entry, deadlines) => (*deadlines, *entry),
+                    Gone::Emptied(entry) => (&[][..], entry),
+                };
+                for deadline in deadlines {
+                    lag.record(now_ms.saturating_sub(*deadline));
+                }
                 if ledger.observers.is_any() {
                     ledger.expired(index, router.key(entry.key()).hash);
                 }
-                exec.discard(entry);
+                if let Gone::Entry(entry, _) | Gone::Emptied(entry) = gone {
+                    exec.discard(entry);
+                }
             });
             stats.expired_keys.add(slice.entries as u64);
+            stats.expired_fields.add(slice.fields as u64);
             exec.begin_job();
             if !slice.more {
                 break;

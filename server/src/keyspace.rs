@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ostraka_datatypes::access;
 use ostraka_datatypes::collection::{Collection, Large};
 use ostraka_datatypes::db::{Db, EntryRef, Found, Lookup};
+use ostraka_datatypes::hashes;
 use ostraka_datatypes::raw::entry::{Entry, Type, Value};
 
 use crate::blocking::Name;
@@ -42,6 +43,8 @@ pub const SILENT: Event = "";
 pub struct Changed<R> {
     result: R,
     event: Option<Event>,
+    /// Another event of the same change.
+    then: Option<Event>,
     count: u64,
 }
 
@@ -51,6 +54,7 @@ impl<R> Changed<R> {
         Self {
             result,
             event: None,
+            then: None,
             count: 0,
         }
     }
@@ -65,7 +69,16 @@ impl<R> Changed<R> {
         Self {
             result,
             event: (count > 0).then_some(event),
+            then: None,
             count,
+        }
+    }
+
+    /// The same change under another event besides.
+    pub fn and(self, then: Event) -> Self {
+        Self {
+            then: Some(then),
+            ..self
         }
     }
 }
@@ -338,7 +351,7 @@ impl<'a> Keyspace<'a> {
         let (now, now_ms) = (self.exec.now_ms as u64, self.exec.now_ms);
         let index = self.db;
         let (ledger, db) = self.access.data(key.cell).parts(index);
-        let (changed, emptied) = match db.find(key.hash, key.bytes, now) {
+        let (changed, emptied, due) = match db.find(key.hash, key.bytes, now) {
             Lookup::Live(mut found) => {
                 if found.entry().kind() != kind {
                     return Err(Fault::WrongType);
@@ -353,11 +366,14 @@ impl<'a> Keyspace<'a> {
                 touch.apply(&mut found);
                 let changed = found.update(change);
                 let emptied = found.entry().is_empty_collection();
+                let mut due = None;
                 if emptied {
                     let entry = found.remove();
                     self.exec.discard(entry);
+                } else {
+                    due = found.file_fields();
                 }
-                (changed, emptied)
+                (changed, emptied, due)
             }
             lookup => {
                 if matches!(lookup, Lookup::Expired) {
@@ -369,12 +385,16 @@ impl<'a> Keyspace<'a> {
                 }
                 let mut entry = Entry::packed(kind, key.bytes, &[], None);
                 let changed = change(&mut entry);
+                let due = hashes::earliest(&entry);
                 if !entry.is_empty_collection() {
                     db.insert(key.hash, entry, touch.fresh());
                 }
-                (changed, false)
+                (changed, false, due)
             }
         };
+        if let Some(due) = due {
+            self.exec.expect(key.cell, due as i64);
+        }
         self.record_change(key, &changed, emptied);
         Ok(Some(changed.result))
     }
@@ -417,7 +437,7 @@ impl<'a> Keyspace<'a> {
     #[inline]
     fn record_change<R>(&mut self, key: Key<'_>, changed: &Changed<R>, emptied: bool) {
         self.access.data(key.cell).ledger.changes += changed.count;
-        if let Some(event) = changed.event {
+        for event in changed.event.into_iter().chain(changed.then) {
             self.record(event, key);
         }
         if emptied {
@@ -441,7 +461,8 @@ impl<'a> Keyspace<'a> {
             let old = found.remove();
             self.exec.discard(old);
         }
-        if let Some(deadline) = entry.deadline() {
+        let deadlines = entry.deadline().into_iter();
+        for deadline in deadlines.chain(hashes::earliest(&entry)) {
             self.exec.expect(key.cell, deadline as i64);
         }
         let (ledger, db) = self.access.data(key.cell).parts(self.db);

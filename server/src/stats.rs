@@ -77,6 +77,8 @@ loop_stats! {
     keyspace_hits,
     keyspace_misses,
     expired_keys,
+    /// Fields of hashes.
+    expired_fields,
     evicted_keys,
     /// Closed because of `maxmemory-clients`.
     evicted_clients,

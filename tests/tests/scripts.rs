@@ -76,3 +76,8 @@ fn sort() {
 fn hyperloglog() {
     check("hyperloglog");
 }
+
+#[test]
+fn hash() {
+    check("hash");
+}

@@ -46,6 +46,10 @@ impl Extended {
         in_range.then_some(value)
     }
 
+    pub fn is_finite(self) -> bool {
+        !self.is_infinite()
+    }
+
     /// The sum, unless it is infinite or no number.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         if self.is_infinite() || other.is_infinite() {

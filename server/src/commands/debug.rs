@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use ostraka_datatypes::hashes::HashRef;
 use ostraka_datatypes::numbers::format_i64;
 use ostraka_datatypes::raw::entry::{Entry, Held, StringRef, Type, Value};
 use ostraka_datatypes::resp::Protocol;
@@ -456,6 +457,7 @@ impl Digest {
                 let members = SetRef::of(entry).iter();
                 members.for_each(|member| self.add(&member.to_cow()));
             }
+            _ if entry.kind() == Type::Hash => self.add_hash(HashRef::of(entry, 0)),
             Held::String(StringRef::Int(number)) => self.mix(&format_i64(number)),
             Held::String(StringRef::Bytes(bytes))
             | Held::Packed(bytes)
@@ -465,6 +467,19 @@ impl Digest {
         }
         if entry.deadline().is_some() {
             self.add(b"!!expire!!");
+        }
+    }
+
+    /// Fields come in any order.
+    fn add_hash(&mut self, hash: HashRef<'_>) {
+        for field in hash.iter() {
+            let mut of_field = Self::default();
+            of_field.mix(&field.name.to_cow());
+            of_field.mix(&field.value.to_cow());
+            if field.deadline.is_some() {
+                of_field.add(b"!!hexpire!!");
+            }
+            self.add(&of_field.0);
         }
     }
 

@@ -16,6 +16,9 @@ pub mod expire;
 pub mod flush;
 pub mod generic;
 pub mod hyperloglog;
+pub mod hash;
+pub mod hash_expire;
+pub mod hash_scan;
 pub mod info;
 pub mod keys;
 pub mod latency;
@@ -65,6 +68,9 @@ pub static FAMILIES: &[&[&Command]] = &[
     flush::ROWS,
     generic::ROWS,
     hyperloglog::ROWS,
+    hash::ROWS,
+    hash_expire::ROWS,
+    hash_scan::ROWS,
     info::ROWS,
     keys::ROWS,
     latency::ROWS,
