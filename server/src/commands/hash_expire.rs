@@ -362,7 +362,9 @@ command! { HGETEX =
     categories: HASH, group: Group::Hash, since: "8.0.0",
     complexity: "O(N) where N is the number of specified fields",
     summary: "Get the value of one or more fields of a given hash key, and optionally set their expiration.",
-    syntax: "key<key> [expiration(EX seconds<integer>|PX milliseconds<integer>        |EXAT unix-time-seconds<unix-time>|PXAT unix-time-milliseconds<unix-time>|PERSIST)]         FIELDS fields{numfields<integer> field<string>...}",
+    syntax: "key<key> [expiration(EX seconds<integer>|PX milliseconds<integer>|\
+        EXAT unix-time-seconds<unix-time>|PXAT unix-time-milliseconds<unix-time>|PERSIST)] \
+        FIELDS fields{numfields<integer> field<string>...}",
 }
 
 /// What HGETEX does to the deadlines of the fields that it finds.
@@ -417,7 +419,9 @@ command! { HSETEX =
     categories: HASH, group: Group::Hash, since: "8.0.0",
     complexity: "O(N) where N is the number of fields being set.",
     summary: "Set the value of one or more fields of a given hash key, and optionally set their expiration.",
-    syntax: "key<key> [condition(FNX|FXX)] [expiration(EX seconds<integer>|PX milliseconds<integer>        |EXAT unix-time-seconds<unix-time>|PXAT unix-time-milliseconds<unix-time>|KEEPTTL)]         FIELDS fields{numfields<integer> data{field<string> value<string>}...}",
+    syntax: "key<key> [condition(FNX|FXX)] [expiration(EX seconds<integer>|PX milliseconds<integer>|\
+        EXAT unix-time-seconds<unix-time>|PXAT unix-time-milliseconds<unix-time>|KEEPTTL)] \
+        FIELDS fields{numfields<integer> data{field<string> value<string>}...}",
 }
 
 /// What HSETEX is asked for besides the fields.
