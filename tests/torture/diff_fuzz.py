@@ -16,6 +16,7 @@ import select
 import time
 
 import diff_commands
+import diff_lists
 import diff_other_types
 from tlib import Closed, RespError, Server, Timeout, base_args, enc, finish
 
@@ -30,6 +31,7 @@ ALLOWED = [
     ("SCAN ", rb"\*2\r\n.*|-ERR syntax error\r\n", rb"-ERR invalid cursor\r\n", "Valkey refuses an empty cursor, Redis reads it as 0"),
     ("SCAN ", rb"\*2\r\n.*", rb"-ERR unknown type name .*\r\n", "Valkey refuses an unknown type, Redis finds no key of it"),
     ("SCAN ", rb"-ERR invalid cursor\r\n", rb"\*2\r\n.*", "Redis wraps a negative cursor around; Valkey and we refuse it"),
+    ("SORT", rb"\*.*", rb"-ERR One or more scores can't be converted into double\r\n", "Valkey refuses an empty text as a number, Redis and we sort it as 0"),
     ("CLIENT ID", rb":\d+\r\n", rb":\d+\r\n", "counts the connections so far"),
 ]
 
@@ -237,7 +239,7 @@ class Fuzz:
     """One run: batches, and checks between them; a difference empties both servers and the run goes on."""
 
     def __init__(self, args, a, b):
-        templates = diff_commands.FOUNDATION + (diff_other_types.TEMPLATES if args.all_types else [])
+        templates = diff_commands.FOUNDATION + diff_lists.TEMPLATES + (diff_other_types.TEMPLATES if args.all_types else [])
         without = args.without.split(",")
         templates = [(weight, text) for weight, text in templates if text.split(" ")[0] not in without]
         self.args, self.a, self.b = args, a, b

@@ -11,7 +11,7 @@ def stream_id(r):
 
 
 DOMAINS.update({
-    "list": keys("l"), "hash": keys("h"), "set": keys("t"), "zset": keys("z"), "stream": keys("x"),
+    "hash": keys("h"), "set": keys("t"), "zset": keys("z"), "stream": keys("x"),
     "other": lambda r: "%s%d" % (r.choice("slhtzxb"), r.randrange(diff_commands.KEYS_PER_FAMILY)),
     "member": word("a", "b", "c", "dd", "e" * 40, "1", "2", "10", "-5", "3.5", "", "\x00\xff"),
     # Runs that cross Redis' limits of small sets, members longer than they may have included.
@@ -26,22 +26,6 @@ DOMAINS.update({
 })
 
 TEMPLATES = [(2, t) for t in """
-LPUSH %list %member+
-RPUSH %list %member+
-LPUSHX %list %member
-LPOP %list
-RPOP %list %index
-LRANGE %list %index %index
-LLEN %other
-LINDEX %list %index
-LSET %list %index %member
-LINSERT %list BEFORE %member %member
-LREM %list %index %member
-LTRIM %list %index %index
-LPOS %list %member
-LMOVE %list %list %end %end
-RPOPLPUSH %list %list
-LMPOP 2 %list %list LEFT COUNT 2
 HSET %hash %field %member %field %member
 HSETNX %hash %field %member
 HGET %hash %field
@@ -118,7 +102,6 @@ COPY %other %other REPLACE
 DEL %other+
 TYPE %other
 OBJECT ENCODING %other
-SORT %list ALPHA STORE %list
 SORT %set ALPHA LIMIT 0 2
 EVAL %luarw 3 %str %str %list %member
 EVAL %luafail 1 %str

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use ostraka_datatypes::hashes::HashRef;
 use ostraka_datatypes::numbers::format_i64;
+use ostraka_datatypes::list::ListRef;
+use ostraka_datatypes::numbers::{self, format_i64};
 use ostraka_datatypes::raw::entry::{Entry, Held, StringRef, Type, Value};
 use ostraka_datatypes::resp::Protocol;
 use ostraka_datatypes::set::SetRef;
@@ -129,6 +131,15 @@ static SUBCOMMANDS: &[Subcommand] = &[
         ],
     },
     Subcommand {
+        usage: "QUICKLIST-PACKED-THRESHOLD <size>",
+        args: (1, 1),
+        run: set_packed_threshold,
+        help: &[
+            "Sets the threshold for elements to be inserted as plain vs packed nodes",
+            "Default value is 1GB, allows values up to 4GB. Setting to 0 restores to default.",
+        ],
+    },
+    Subcommand {
         usage: "RELOAD [option ...]",
         args: (0, MANY),
         run: |_| Err(Fault::NoPersistence),
@@ -184,6 +195,17 @@ impl Subcommand {
     fn name(&self) -> &'static str {
         self.usage.split(' ').next().unwrap_or_default()
     }
+}
+
+/// There is nothing to set: a large element stands in a chunk of its own, which is like all others.
+fn set_packed_threshold(c: &mut Call<'_>) -> Outcome {
+    numbers::parse_memory(c.args.at(2))
+        .filter(|threshold| *threshold <= 1 << 32)
+        .ok_or_else(|| {
+            Fault::err("argument must be a memory value bigger than 1 and smaller than 4gb")
+        })?;
+    c.reply.ok();
+    Ok(())
 }
 
 fn debug(c: &mut Call<'_>) -> Outcome {
@@ -458,6 +480,10 @@ impl Digest {
                 members.for_each(|member| self.add(&member.to_cow()));
             }
             _ if entry.kind() == Type::Hash => self.add_hash(HashRef::of(entry, 0)),
+            _ if entry.kind() == Type::List => {
+                let list = ListRef::of(entry);
+                list.each(0..list.len(), |element| self.mix(&element.to_cow()));
+            }
             Held::String(StringRef::Int(number)) => self.mix(&format_i64(number)),
             Held::String(StringRef::Bytes(bytes))
             | Held::Packed(bytes)

@@ -501,9 +501,10 @@ impl Target {
     }
 }
 
-/// The number that a text is, by the rules of C's `strtod`.
+/// The number that a text is, by the rules of C's `strtod`, to which a zero byte is the end.
 fn number(text: &[u8]) -> Option<f64> {
-    let text = text.trim_ascii_start();
+    let end = text.iter().position(|byte| *byte == 0);
+    let text = text[..end.unwrap_or(text.len())].trim_ascii_start();
     match text {
         [] => Some(0.0),
         text => numbers::parse_f64(text),
