@@ -18,7 +18,7 @@ use ostraka_datatypes::resp::Reply;
 use ostraka_datatypes::zset::ZsetRef;
 
 use super::list::limits;
-use super::sort_runs::{Item, Order, Runs, Weight};
+use super::sort_runs::{Item, Order, Runs};
 use crate::call::{Args, Call, Outcome};
 use crate::command::Reach;
 use crate::command::row::*;
@@ -345,17 +345,21 @@ impl Sorting {
     }
 
     fn push(&mut self, text: Box<[u8]>) {
-        let weight = match self.by_number {
-            true => self.number(&text),
-            false => Weight::Itself,
+        let item = match self.by_number {
+            true => {
+                let number = self.number(&text);
+                Item::by_number(text, number)
+            }
+            false => Item::by_text(text),
         };
-        self.runs.push(Item { text, weight });
+        self.runs.push(item);
     }
 
-    fn number(&mut self, text: &[u8]) -> Weight {
+    /// The number to sort by; the sort fails if the text is none.
+    fn number(&mut self, text: &[u8]) -> f64 {
         let number = number(text);
         self.failed |= number.is_none();
-        Weight::Number(number.unwrap_or(0.0))
+        number.unwrap_or(0.0)
     }
 
     /// Gathers until all is there (`true`) or the budget is spent.
@@ -405,12 +409,18 @@ impl Sorting {
                     continue;
                 };
                 let value = value_of(&mut c.db, pattern, &text);
-                let weight = match (options.alpha, value) {
-                    (true, value) => Weight::Text(value.map(Into::into)),
-                    (false, None) => Weight::Number(0.0),
-                    (false, Some(value)) => self.number(&value),
+                let item = match (options.alpha, value) {
+                    (true, value) => {
+                        let weight = value.map(|value| value.as_ref().into());
+                        Item::by_weight(text, weight)
+                    }
+                    (false, None) => Item::by_number(text, 0.0),
+                    (false, Some(value)) => {
+                        let number = self.number(&value);
+                        Item::by_number(text, number)
+                    }
                 };
-                self.runs.push(Item { text, weight });
+                self.runs.push(item);
             }
         }
         self.runs.close_run();
