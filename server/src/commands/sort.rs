@@ -15,6 +15,7 @@ use ostraka_datatypes::numbers;
 use ostraka_datatypes::packed::Element;
 use ostraka_datatypes::raw::entry::{Entry, StringRef, Type};
 use ostraka_datatypes::resp::Reply;
+use ostraka_datatypes::set::SetRef;
 use ostraka_datatypes::zset::ZsetRef;
 
 use super::list::limits;
@@ -203,6 +204,7 @@ fn sort(c: &mut Call<'_>) -> Outcome {
 #[derive(Clone, Copy)]
 enum View<'a> {
     List(ListRef<'a>),
+    Set(SetRef<'a>),
     Zset(ZsetRef<'a>),
 }
 
@@ -210,6 +212,7 @@ impl<'a> View<'a> {
     fn of(entry: &'a Entry) -> Result<Self, Fault> {
         match entry.kind() {
             Type::List => Ok(Self::List(ListRef::of(entry))),
+            Type::Set => Ok(Self::Set(SetRef::of(entry))),
             Type::Zset => Ok(Self::Zset(ZsetRef::of(entry))),
             _ => Err(Fault::WrongType),
         }
@@ -218,6 +221,7 @@ impl<'a> View<'a> {
     fn of_large(body: &'a Collection) -> Self {
         match body {
             Collection::List(list) => Self::List(ListRef::Long(list)),
+            Collection::Set(set) => Self::Set(SetRef::Large(set)),
             Collection::Zset(zset) => Self::Zset(ZsetRef::Large(zset)),
             _ => unreachable!("the type was looked at"),
         }
@@ -226,6 +230,7 @@ impl<'a> View<'a> {
     fn len(self) -> usize {
         match self {
             Self::List(list) => list.len(),
+            Self::Set(set) => set.len(),
             Self::Zset(zset) => zset.len(),
         }
     }
@@ -234,6 +239,7 @@ impl<'a> View<'a> {
     fn is_ordered(self) -> bool {
         match self {
             Self::List(_) | Self::Zset(_) => true,
+            Self::Set(_) => false,
         }
     }
 
@@ -247,6 +253,10 @@ impl<'a> View<'a> {
         let start = window.start + *cursor as usize;
         let end = window.end.min(start + RUN);
         match self {
+            Self::Set(set) => {
+                *cursor = set.scan(*cursor, RUN, emit);
+                return *cursor != 0;
+            }
             Self::List(list) => list.each(start..end, &mut emit),
             Self::Zset(zset) => {
                 let members = zset.items(start..end, false);
