@@ -9,6 +9,7 @@ pub mod blob;
 pub mod collection;
 pub mod db;
 pub mod expiry;
+pub mod geo;
 pub mod glob;
 pub mod hash;
 pub mod hashes;

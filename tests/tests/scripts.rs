@@ -80,4 +80,6 @@ fn hyperloglog() {
 #[test]
 fn hash() {
     check("hash");
+fn geo() {
+    check("geo");
 }

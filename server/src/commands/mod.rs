@@ -15,6 +15,9 @@ pub mod debug;
 pub mod expire;
 pub mod flush;
 pub mod generic;
+pub mod geo;
+pub mod geo_results;
+pub mod geo_search;
 pub mod hyperloglog;
 pub mod hash;
 pub mod hash_expire;
@@ -67,6 +70,8 @@ pub static FAMILIES: &[&[&Command]] = &[
     expire::ROWS,
     flush::ROWS,
     generic::ROWS,
+    geo::ROWS,
+    geo_search::ROWS,
     hyperloglog::ROWS,
     hash::ROWS,
     hash_expire::ROWS,
