@@ -12,8 +12,9 @@
 //! UNBLOCK. While the task runs again it is out; who wants to end the wait meanwhile leaves word of it ([`Slot`]).
 //!
 //! A task that runs again needs the cells of all its keys. A command that changes a key with waiters whose cells it does
-//! not hold is therefore run with all cells ([`needs_all_cells`]), so that they are served in the turn that made the key
-//! ready. Where that cannot be told beforehand, they are served by an errand right after.
+//! not hold is therefore run with these as well, or with all if a waiter may wake others ([`missing_cells`]), so that
+//! they are served in the turn that made the key ready. Where that cannot be told beforehand, they are served by an
+//! errand right after.
 //!
 //! What a wait leaves in cells that nobody holds (the key was served in another one, or the time is up) is taken back by
 //! the home loop when the task comes home.
@@ -228,39 +229,40 @@ fn needs(server: &Server, command: &'static Command, args: Args<'_>) -> (CellSet
 
 // ---- serving
 
-/// Whether a command has to be run with all cells, because it may make a key ready for somebody who needs a cell that
-/// is not held. Called if anybody needs more than one cell.
+/// The cells that a command has to be run with, if those held are not enough, because it may make a key ready for somebody
+/// who needs others. Called if anybody needs more than one cell.
 #[cold]
-pub fn needs_all_cells(
+pub fn missing_cells(
     server: &Server,
     access: &Access<'_>,
     session: &Session,
     command: &'static Command,
     args: Args<'_>,
-) -> bool {
-    let held = access.set();
-    let writes = session.flags_of(command) & WRITE != 0;
+) -> Option<CellSet> {
+    let (held, all) = (access.set(), server.cells.all());
     let observers = |cell: usize| &access.peek(cell).ledger.observers;
-    if !writes || held == server.cells.all() {
-        return false;
-    }
-    if !held.iter().any(|cell| observers(cell).has_straddling()) {
-        return false;
+    let writes = session.flags_of(command) & WRITE != 0;
+    if !writes || held == all || !held.iter().any(|cell| observers(cell).has_straddling()) {
+        return None;
     }
     if command.is(EXECUTES_QUEUE) {
-        return true;
+        return Some(all);
     }
-    command.reach(args) == Reach::Keys
-        && keys_of(command, args).flatten().any(|at| {
-            let key = server.router.key(args.at(at.index));
-            let name = Name {
-                db: session.db(),
-                hash: key.hash,
-                cell: key.cell,
-            };
-            let mut waiting = observers(key.cell).waiting_for(name);
-            waiting.any(|blocked| blocked.moves || !blocked.need.is_subset(held))
-        })
+    if command.reach(args) != Reach::Keys {
+        return None;
+    }
+    let mut need = held;
+    for at in keys_of(command, args).flatten() {
+        let key = server.router.key(args.at(at.index));
+        let (db, hash, cell) = (session.db(), key.hash, key.cell);
+        for blocked in observers(cell).waiting_for(Name { db, hash, cell }) {
+            if blocked.moves {
+                return Some(all);
+            }
+            need = need.union(blocked.need);
+        }
+    }
+    (need != held).then_some(need)
 }
 
 /// Runs the tasks that wait for keys which have become ready, and those that wait for what these make ready.

@@ -33,8 +33,8 @@ pub enum Ended {
     Busy,
     /// It has found nothing and waits for a key; the session says for which. To be parked before the cells are put down.
     Blocked,
-    /// It has to be run with all cells: nothing has happened.
-    Straddling,
+    /// It has to be run with more cells: nothing has happened.
+    Straddling(CellSet),
 }
 
 /// Runs one command. Its cells are held; `job` receives what it leaves to its loop.
@@ -70,10 +70,10 @@ pub fn execute(
         return Ended::Busy;
     }
     if raised & gate::STRADDLING != 0
-        && blocking::needs_all_cells(exec.server, access, session, command, args)
+        && let Some(need) = blocking::missing_cells(exec.server, access, session, command, args)
     {
         exec.stats().escalations.add(1);
-        return Ended::Straddling;
+        return Ended::Straddling(need);
     }
     let ended = call(exec, access, command, args, session, output, job);
     if !exec.ready.is_empty() {
@@ -239,7 +239,7 @@ pub fn run_task(exec: &mut Executor, access: &mut Access<'_>, task: &mut Task) -
     );
     task.bounced = match ended {
         Ended::Busy => Some(Bounce::Busy),
-        Ended::Straddling => Some(Bounce::Straddling),
+        Ended::Straddling(need) => Some(Bounce::Straddling(need)),
         Ended::Answered | Ended::Blocked => None,
     };
     ended

@@ -105,7 +105,7 @@ loop_stats! {
     cell_drained,
     /// Inboxes handed to the cell's owner because the drain took too long.
     cell_handed_over,
-    /// Commands run with all cells for the sake of a client that waits.
+    /// Commands run with more cells for the sake of a client that waits.
     escalations,
     /// Sleeping loops woken for a reply.
     wakeups,

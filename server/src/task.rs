@@ -9,6 +9,7 @@ use crate::command::Command;
 use crate::executor::Executor;
 use crate::os::platform::Socket;
 use crate::session::Session;
+use crate::shards::CellSet;
 use crate::transaction::Watching;
 
 /// A connection as others name it: the loop that owns it, its slab key there, and the client's id, which no
@@ -44,8 +45,8 @@ pub enum Bounce {
     Paused,
     /// It has to wait for somebody's long work.
     Busy,
-    /// It has to run with all cells.
-    Straddling,
+    /// It has to run with these cells.
+    Straddling(CellSet),
 }
 
 /// What waits in the inbox of a cell, to be done by whoever holds it.

@@ -38,9 +38,7 @@ impl SimClient {
         let leaves = dice.below(8) == 0;
         Self {
             pipe: net.connect(window),
-            plan: (0..commands)
-                .map(|nth| command(dice, &format!("{number}.{nth}")))
-                .collect(),
+            plan: plan(dice, commands, number, !leaves),
             requests: Vec::new(),
             answered: 0,
             received: Vec::new(),
@@ -141,6 +139,62 @@ impl fmt::Display for SimClient {
             "client {} at request {} ({next:?})",
             self.pipe, self.answered
         )
+    }
+}
+
+/// What client `number` will say: commands, and now and then a transaction. A client that may leave does not wait for
+/// keys: nobody could tell whether it was served.
+fn plan(dice: &mut Dice, commands: usize, number: usize, waits: bool) -> VecDeque<Vec<String>> {
+    let mut plan = VecDeque::new();
+    let words = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
+    while plan.len() < commands {
+        let unique = format!("{number}.{}", plan.len());
+        if dice.below(8) > 0 {
+            let any = if waits { 3 } else { 2 };
+            plan.push_back(match dice.below(any) {
+                0 => command(dice, &unique),
+                1 => words(&list_command(dice, &unique)),
+                _ => words(&waiting_command(dice)),
+            });
+            continue;
+        }
+        if dice.below(2) == 0 {
+            let (a, b) = (dice.below(7), dice.below(7));
+            plan.push_back(words(&format!("WATCH k{a} k{b}")));
+        }
+        plan.extend((0..dice.below(3)).map(|_| command(dice, &unique)));
+        plan.push_back(words("MULTI"));
+        let queued = (0..dice.below(6)).map(|_| match dice.below(3) {
+            0 => command(dice, &unique),
+            1 => words(&list_command(dice, &unique)),
+            _ => words(&waiting_command(dice)),
+        });
+        // Their replies are compared in an order of their own, or not exactly.
+        plan.extend(queued.filter(|args| !matches!(args[0].as_str(), "KEYS" | "DBSIZE")));
+        let end = ["EXEC", "EXEC", "EXEC", "DISCARD"][dice.below(4) as usize];
+        plan.push_back(words(end));
+    }
+    plan
+}
+
+/// Lists have keys of their own.
+fn list_command(dice: &mut Dice, unique: &str) -> String {
+    let (a, n) = (dice.below(4), dice.below(10));
+    match n {
+        0..5 => format!("RPUSH l{a} {unique}"),
+        5..7 => format!("RPUSH l{a} {unique} {unique}+"),
+        7 => format!("LPOP l{a}"),
+        8 => format!("LRANGE l{a} 0 -1"),
+        _ => format!("LMOVE l{a} l{} LEFT RIGHT", dice.below(4)),
+    }
+}
+
+fn waiting_command(dice: &mut Dice) -> String {
+    let (a, b, ms) = (dice.below(4), dice.below(4), 1 + dice.below(40));
+    match dice.below(3) {
+        0 => format!("BLPOP l{a} 0.{ms:03}"),
+        1 => format!("BLPOP l{a} l{b} 0.{ms:03}"),
+        _ => format!("BLMOVE l{a} l{b} LEFT RIGHT 0.{ms:03}"),
     }
 }
 

@@ -8,18 +8,18 @@
 //! `SIM_SEEDS=n` runs n seeds, `SIM_SEED=s` replays one.
 
 mod clients;
+mod explain;
 mod model;
 mod net;
 mod world;
-
-use std::collections::HashMap;
 
 use ostraka_datatypes::resp::split_args;
 use ostraka_tests::reply::{encode, print};
 
 use clients::SimClient;
+use explain::explain;
 use model::Model;
-use net::{Net, address};
+use net::Net;
 use world::World;
 
 /// How late an expired key may be removed when the loops have nothing else to do, in simulated ms.
@@ -86,64 +86,6 @@ fn simulate(seed: u64) -> Coverage {
         parked: counts.parked,
         lent: counts.lent,
         drained: counts.drained,
-    }
-}
-
-/// Replays the commands in the order that the witness saw, and compares every reply.
-fn explain(clients: &[SimClient], order: &[Testimony]) -> Model {
-    let mut model = Model::default();
-    let by_address: HashMap<String, usize> = clients
-        .iter()
-        .enumerate()
-        .map(|(i, client)| (address(client.pipe), i))
-        .collect();
-    let mut next = vec![0; clients.len()];
-    let mut latest_sent = 0;
-    for testimony in order {
-        let client = by_address[&testimony.address];
-        let request = &clients[client].requests[next[client]];
-        next[client] += 1;
-        assert_eq!(
-            request.args, testimony.args,
-            "a client's commands take effect in the order sent"
-        );
-        let expected = model.execute(&request.args, testimony.now_ms);
-        latest_sent = latest_sent.max(request.sent_at);
-        if let Some((at, reply)) = &request.reply {
-            assert!(
-                *at >= latest_sent,
-                "{:?} took effect after a later command",
-                request.args
-            );
-            assert!(
-                explains(&request.args, &expected, reply),
-                "{:?}: {reply:?}, expected {expected:?}",
-                request.args
-            );
-        }
-    }
-    for (client, next) in clients.iter().zip(next) {
-        assert!(
-            client.requests[next..]
-                .iter()
-                .all(|request| request.reply.is_none()),
-            "a reply without an effect"
-        );
-    }
-    model
-}
-
-/// Whether a reply is what the model says: KEYS in any order, DBSIZE with keys that are due and not removed yet.
-fn explains(args: &[String], expected: &[String], reply: &[String]) -> bool {
-    let count = |lines: &[String]| lines[0][1..].parse::<usize>().expect("a number");
-    match args[0].as_str() {
-        "DBSIZE" => count(reply) >= count(expected),
-        "KEYS" => {
-            let mut reply = reply.to_vec();
-            reply[1..].sort();
-            reply == expected
-        }
-        _ => reply == expected,
     }
 }
 

@@ -248,8 +248,8 @@ impl Batch {
                 }
             }
             held.release(exec);
-            if let Some((last, Stop::Straddling)) = stopped {
-                return self.leave(last, server.cells.all(), connection, input, exec);
+            if let Some((last, Stop::Straddling(need))) = stopped {
+                return self.leave(last, need, connection, input, exec);
             }
             let end = stopped.as_ref().map(|(last, stop)| stop.end(last));
             self.note(connection, end.unwrap_or(usize::MAX));
@@ -267,8 +267,8 @@ impl Batch {
             exec.begin_batch();
             let stopped = self.run(request, connection, input, exec, &mut held.access());
             held.release(exec);
-            if let Some(Stop::Straddling) = stopped {
-                return self.leave(request, server.cells.all(), connection, input, exec);
+            if let Some(Stop::Straddling(need)) = stopped {
+                return self.leave(request, need, connection, input, exec);
             }
             if let Some(stop) = stopped {
                 self.note(connection, stop.end(request));
@@ -335,7 +335,7 @@ impl Batch {
                 connection.waiting = Waiting::Key;
                 (last.end, Served::Parked(blocked))
             }
-            Stop::Straddling => unreachable!("it was left as a task"),
+            Stop::Straddling(_) => unreachable!("it was left as a task"),
             Stop::Close => (last.end, Served::Broken),
             Stop::Abort => (last.end, Served::Aborted),
         };
@@ -410,7 +410,7 @@ impl Batch {
         match ended {
             Ended::Answered => {}
             Ended::Busy => return Some(Stop::Busy),
-            Ended::Straddling => return Some(Stop::Straddling),
+            Ended::Straddling(need) => return Some(Stop::Straddling(need)),
             Ended::Blocked => {
                 let task = self.task_of(request, connection, input, exec);
                 return Some(Stop::Parked(blocking::park(exec, access, task)));
@@ -485,8 +485,8 @@ enum Gathered {
 enum Stop {
     Paused,
     Busy,
-    /// All cells are needed.
-    Straddling,
+    /// More cells are needed.
+    Straddling(CellSet),
     Parked(Arc<Blocked>),
     Job(Box<dyn Job>),
     Close,
@@ -497,7 +497,7 @@ impl Stop {
     /// Where what has been executed ends, if this is what happened at `last`.
     fn end(&self, last: &Request) -> usize {
         match self {
-            Self::Paused | Self::Busy | Self::Straddling => last.start,
+            Self::Paused | Self::Busy | Self::Straddling(_) => last.start,
             Self::Parked(_) | Self::Job(_) | Self::Close | Self::Abort => last.end,
         }
     }

@@ -490,13 +490,11 @@ impl EventLoop {
                 .extend(job.map(|job| (origin.token, origin.client, job)));
             return;
         };
-        if task.bounced == Some(Bounce::Straddling) {
+        if let Some(Bounce::Straddling(need)) = task.bounced {
             task.bounced = None;
             let server = self.exec.server;
             let errand = Errand::Command(task);
-            return server
-                .cells
-                .submit(server.cells.all(), errand, &mut self.exec);
+            return server.cells.submit(need, errand, &mut self.exec);
         }
         if let Some(bounce) = task.bounced {
             connection.put_back(&task.bytes, &task.spans);
@@ -506,7 +504,7 @@ impl EventLoop {
                     connection.set_paused(true);
                     self.paused.push(origin);
                 }
-                Bounce::Straddling => unreachable!("it goes on as a task"),
+                Bounce::Straddling(_) => unreachable!("it goes on as a task"),
                 Bounce::Busy => {
                     connection.waiting = Waiting::Busy;
                     self.busy.push(origin);
