@@ -554,7 +554,7 @@ impl<'a> Keyspace<'a> {
     pub fn swap(&mut self, one: usize, other: usize) {
         for cell in self.held() {
             let shard = self.access.data(cell);
-            shard.swap(one, other);
+            shard.swap(one, other, self.exec.now_ms as u64);
             for db in [one, other] {
                 shard.ledger.observers.renewed(self.exec, db, cell);
             }

@@ -158,15 +158,28 @@ impl Observers {
         }
     }
 
-    /// Database `index` will be `dbs[other]`, or empty: every watched key is touched that is there before or after.
-    pub fn replaced(&mut self, dbs: &mut [Db], index: usize, other: Option<usize>) {
-        for ((db, hash), watched) in &self.watched {
-            let mut holds = |db: usize| {
-                let found = dbs[db].find(*hash, &watched.bytes, 0);
-                matches!(found, Lookup::Live(_))
-            };
-            if *db == index && (holds(index) || other.is_some_and(holds)) {
-                watched.touch();
+    /// Database `index` is about to be emptied: every watched key in it is touched.
+    pub fn emptied(&self, dbs: &mut [Db], index: usize) {
+        self.touch_all(dbs, index, index, 0);
+    }
+
+    /// Two databases are about to be swapped: every watched key is touched that is there before or after. One whose time
+    /// is up by then is not there after, and is removed so that nobody is told of its end.
+    pub fn swapped(&self, dbs: &mut [Db], one: usize, other: usize, now_ms: u64) {
+        self.touch_all(dbs, one, one, 0);
+        self.touch_all(dbs, other, other, 0);
+        self.touch_all(dbs, one, other, now_ms);
+        self.touch_all(dbs, other, one, now_ms);
+    }
+
+    /// Touches the watched keys of database `watched` that are in database `there`.
+    fn touch_all(&self, dbs: &mut [Db], watched: usize, there: usize, now_ms: u64) {
+        for ((db, hash), key) in &self.watched {
+            if *db == watched {
+                let found = dbs[there].find(*hash, &key.bytes, now_ms);
+                if matches!(found, Lookup::Live(_)) {
+                    key.touch();
+                }
             }
         }
     }

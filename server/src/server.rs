@@ -110,10 +110,9 @@ impl Shard {
         &mut self.dbs
     }
 
-    pub fn swap(&mut self, one: usize, other: usize) {
-        let observers = &mut self.ledger.observers;
-        observers.replaced(&mut self.dbs, one, Some(other));
-        observers.replaced(&mut self.dbs, other, Some(one));
+    pub fn swap(&mut self, one: usize, other: usize, now_ms: u64) {
+        let observers = &self.ledger.observers;
+        observers.swapped(&mut self.dbs, one, other, now_ms);
         self.dbs.swap(one, other);
         self.identities.swap(one, other);
     }
@@ -131,7 +130,7 @@ impl Shard {
         if keys == 0 {
             return (0, None);
         }
-        self.ledger.observers.replaced(&mut self.dbs, index, None);
+        self.ledger.observers.emptied(&mut self.dbs, index);
         let mut old = self.dbs[index].take();
         self.ledger.changes += keys as u64;
         let identity = std::mem::replace(&mut self.identities[index], DbId(self.next_identity));
