@@ -435,7 +435,9 @@ impl Executor {
             None => {
                 let cells = blocked.cells;
                 let errand = Errand::Unlist(blocked);
-                self.server.cells.submit(cells, errand, self);
+                self.server
+                    .cells
+                    .submit(cells, CellSet::EMPTY, errand, self);
             }
         }
     }
@@ -443,6 +445,7 @@ impl Executor {
     /// Serves those who wait for a key that became ready while not all of their cells were held.
     pub fn serve_with_all_cells(&mut self, name: Name) {
         let all = self.server.cells.all();
-        self.server.cells.submit(all, Errand::Serve(name), self);
+        let (none, errand) = (CellSet::EMPTY, Errand::Serve(name));
+        self.server.cells.submit(all, none, errand, self);
     }
 }

@@ -354,8 +354,9 @@ impl Server {
     }
 }
 
-/// Cells per loop where there are several: collisions of two loops at one cell are rarer the more there are.
-const CELLS_PER_LOOP: usize = 4;
+/// Cells per loop where there are several. The more there are, the rarer two loops meet at one; but a batch of a pipeline
+/// takes them all, and each is a cache line that moves between cores.
+const CELLS_PER_LOOP: usize = 2;
 
 fn cells_for(loops: usize) -> usize {
     if loops == 1 {

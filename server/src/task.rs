@@ -7,6 +7,7 @@ use ostraka_datatypes::resp::{Output, Reply, Span};
 use crate::blocking::{Blocked, Name};
 use crate::command::Command;
 use crate::executor::Executor;
+use crate::net::parcel::Parcel;
 use crate::os::platform::Socket;
 use crate::session::Session;
 use crate::shards::CellSet;
@@ -52,6 +53,7 @@ pub enum Bounce {
 /// What waits in the inbox of a cell, to be done by whoever holds it.
 pub enum Errand {
     Command(Box<Task>),
+    Parcel(Box<Parcel>),
     /// A client is gone that watched keys.
     Unwatch(Box<Unwatch>),
     /// The wait of a client is over that is listed in other cells, too.
@@ -84,6 +86,8 @@ pub enum Mail {
     Accepted(Box<dyn Socket>),
     /// A task has been executed.
     Done(Box<Task>),
+    /// A parcel has been executed, as far as its cells allowed.
+    Carried(Box<Parcel>),
     /// A task of a client waits for a key.
     Parked(Arc<Blocked>),
     /// A key is ready for somebody who needs more cells than were held.

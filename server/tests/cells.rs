@@ -54,8 +54,8 @@ fn expect_logs(cells: &Cells<Log, &'static str>, expected: [&[&str]; 3]) {
 #[test]
 fn a_task_for_free_cells_runs_at_once() {
     let (cells, exec) = (three_cells(), &mut Appender::default());
-    cells.submit(set(&[0, 2]), "a", exec);
-    cells.submit(set(&[1]), "b", exec);
+    cells.submit(set(&[0, 2]), CellSet::EMPTY, "a", exec);
+    cells.submit(set(&[1]), CellSet::EMPTY, "b", exec);
     expect_logs(&cells, [&["a"], &["b"], &["a"]]);
     assert_eq!(cells.counts(), Counts::default());
 }
@@ -64,8 +64,8 @@ fn a_task_for_free_cells_runs_at_once() {
 fn tasks_for_a_busy_cell_run_in_order_before_it_is_put_down() {
     let (cells, exec) = (three_cells(), &mut Appender::default());
     let mut held = cells.try_take(set(&[1]), exec).unwrap();
-    cells.submit(set(&[1]), "second", exec);
-    cells.submit(set(&[1]), "third", exec);
+    cells.submit(set(&[1]), CellSet::EMPTY, "second", exec);
+    cells.submit(set(&[1]), CellSet::EMPTY, "third", exec);
     held.access().data(1).push("first");
     held.release(exec);
     expect_logs(&cells, [&[], &["first", "second", "third"], &[]]);
@@ -83,8 +83,8 @@ fn tasks_for_a_busy_cell_run_in_order_before_it_is_put_down() {
 fn a_task_that_meets_a_busy_cell_keeps_the_lower_ones() {
     let (cells, exec) = (three_cells(), &mut Appender::default());
     let held = cells.try_take(set(&[2]), exec).unwrap();
-    cells.submit(set(&[0, 1, 2]), "all", exec);
-    cells.submit(set(&[0]), "late", exec);
+    cells.submit(set(&[0, 1, 2]), CellSet::EMPTY, "all", exec);
+    cells.submit(set(&[0]), CellSet::EMPTY, "late", exec);
     let lent = cells.try_take(set(&[1]), exec).is_none();
     let run = exec.run;
     held.release(exec);
@@ -106,8 +106,8 @@ fn a_task_waits_at_each_busy_cell_in_turn() {
     let (cells, exec) = (three_cells(), &mut Appender::default());
     let lower = cells.try_take(set(&[0]), exec).unwrap();
     let upper = cells.try_take(set(&[2]), exec).unwrap();
-    cells.submit(set(&[0, 2]), "both", exec);
-    cells.submit(set(&[0]), "behind it", exec);
+    cells.submit(set(&[0, 2]), CellSet::EMPTY, "both", exec);
+    cells.submit(set(&[0]), CellSet::EMPTY, "behind it", exec);
     lower.release(exec);
     let run = exec.run;
     upper.release(exec);
@@ -132,7 +132,7 @@ fn failing_to_take_a_set_leaves_nothing_taken() {
 fn a_drain_ends_after_64_jobs_and_the_owner_goes_on() {
     let (cells, exec) = (three_cells(), &mut Appender::default());
     let held = cells.try_take(set(&[0]), exec).unwrap();
-    (0..130).for_each(|_| cells.submit(set(&[0]), "x", exec));
+    (0..130).for_each(|_| cells.submit(set(&[0]), CellSet::EMPTY, "x", exec));
     held.release(exec);
     assert_eq!((exec.run, &exec.handed_over[..]), (64, &[0][..]));
     assert!(
@@ -166,13 +166,14 @@ fn an_exhausted_executor_runs_one_job_and_hands_over_every_cell_that_has_more() 
     );
     let held = cells.try_take(cells.all(), exec).unwrap();
     for (cell, task) in [(0, "a"), (0, "b"), (2, "c")] {
-        cells.submit(set(&[cell]), task, exec);
+        cells.submit(set(&[cell]), CellSet::EMPTY, task, exec);
     }
     held.release(exec);
     assert_eq!((exec.run, &exec.handed_over[..]), (1, &[0, 2][..]));
     let owner = &mut Appender::default();
     cells.submit(
         set(&[0]),
+        CellSet::EMPTY,
         "who comes after a hand-over takes it over",
         owner,
     );
@@ -302,4 +303,30 @@ fn a_post_wakes_a_sleeping_owner_once_and_a_running_one_never() {
         !mailbox.post(5),
         "awake, although something else ended its sleep"
     );
+}
+
+#[test]
+fn a_task_gets_what_it_wishes_for_if_that_is_free_or_with_its_runner() {
+    let (cells, exec) = (three_cells(), &mut Appender::default());
+    let held = cells.try_take(set(&[0, 1]), exec).unwrap();
+    let other = cells.try_take(set(&[2]), exec).unwrap();
+    cells.submit(set(&[1]), set(&[0, 2]), "some", exec);
+    held.release(exec);
+    other.release(exec);
+    let other = cells.try_take(set(&[1]), exec).unwrap();
+    cells.submit(set(&[0]), set(&[1, 2]), "free", exec);
+    other.release(exec);
+    expect_logs(&cells, [&["some", "free"], &["some"], &["free"]]);
+}
+
+#[test]
+fn some_cells_are_taken_with_all_that_are_needed_or_not_at_all() {
+    let (cells, exec) = (three_cells(), &mut Appender::default());
+    let other = cells.try_take(set(&[1]), exec).unwrap();
+    assert!(cells.try_take_some(set(&[1]), set(&[2]), exec).is_none());
+    let held = cells.try_take_some(set(&[0]), set(&[1, 2]), exec).unwrap();
+    assert_eq!(held.set(), set(&[0, 2]));
+    held.release(exec);
+    other.release(exec);
+    expect_logs(&cells, [&[], &[], &[]]);
 }

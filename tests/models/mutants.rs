@@ -26,6 +26,8 @@ const NEVER_WOKEN: &str = "deadlock";
 const FORGOTTEN: &str = "a cell is still held, or its inbox not empty";
 const LOST: &str = "a task was lost";
 const ENDLESS: &str = "exceeded maximum number of branches";
+/// What shuttle says of any failure: two threads on a cell show in several ways.
+const HARM: &str = "failing schedule";
 const RACE: &str = "Causality violation";
 
 const MUTANTS: &[Mutant] = &[
@@ -114,6 +116,27 @@ const MUTANTS: &[Mutant] = &[
         replacement: "",
         caught_by: Model::Loom("two_cells_two_tasks_for_both_and_one_for_the_upper"),
         symptom: ENDLESS,
+    },
+    Mutant {
+        name: "a_cell_that_is_wished_for_is_had_though_it_is_busy",
+        file: File::Cell,
+        text: "if self.cells.cells[i].take() {",
+        replacement: "if self.cells.cells[i].take() || true {",
+        caught_by: Model::Shuttle("two_loops"),
+        symptom: HARM,
+    },
+    Mutant {
+        name: "a_cell_that_a_job_is_given_stays_with_the_giver",
+        file: File::Cell,
+        text: "if !self.set.contains(i) && !cell.take() {",
+        replacement: "let mine = self.set.contains(i);
+            self.set.remove(i);
+            if mine {
+                cell.word.0.fetch_and(!HELD, Ordering::Release);
+            }
+            if !mine && !cell.take() {",
+        caught_by: Model::Shuttle("three_loops"),
+        symptom: HARM,
     },
     Mutant {
         name: "a_cell_is_handed_over_before_it_is_down",

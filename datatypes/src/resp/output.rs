@@ -89,6 +89,12 @@ impl Output {
         self.over
     }
 
+    /// Whether nothing has been sent of what is unsent.
+    #[inline]
+    pub fn is_whole(&self) -> bool {
+        self.sent == 0 && self.sent_of_inset == 0
+    }
+
     /// Bytes of memory held by the buffers; shared values are not counted.
     pub fn allocated(&self) -> usize {
         let chunks = self.full.iter().chain([&self.tail]);
@@ -159,10 +165,7 @@ impl Output {
 
     /// Appends all of `other`, of which nothing may have been sent yet: a reply that was written elsewhere.
     pub fn append(&mut self, mut other: Self) {
-        assert!(
-            other.sent == 0 && other.sent_of_inset == 0,
-            "only whole replies are appended"
-        );
+        assert!(other.is_whole(), "only whole replies are appended");
         self.over |= other.over;
         if other.full.is_empty() && other.tail.bytes.len() <= COPY {
             self.room(other.tail.bytes.len());

@@ -1,9 +1,10 @@
-//! Serving a connection: up to 32 commands are parsed, their cells taken together, their buckets and entries
+//! Serving a connection: up to 128 commands are parsed, their cells taken together, their buckets and entries
 //! prefetched, and then they are executed in the order sent.
 //!
-//! If the cells of the whole batch cannot be had, the commands go one by one; and one whose cells are busy is
-//! left as a task in the inbox of the cell, with what it needs to be executed elsewhere. Its connection then
-//! stops until the task is back, so that its commands take effect in the order sent whatever their cells.
+//! If the cells of the whole batch cannot be had, as many commands run as the cells that are free allow. The rest is
+//! left in the inbox of the first cell that is missing, with what it needs to be executed elsewhere: a [`Parcel`] or a
+//! [`Task`]. Its connection then stops until that is back, so that its commands take effect in the order sent
+//! whatever their cells.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,23 +12,27 @@ use std::sync::atomic::Ordering::Relaxed;
 use ostraka_datatypes::resp::{Output, Parser, Progress, ProtocolError, Span};
 
 use super::connection::{Connection, Waiting};
+use super::parcel::Parcel;
 use crate::blocking::{self, Blocked};
 use crate::call::Args;
-use crate::command::flag::NO_AUTH;
+use crate::command::flag::{BLOCKING, NO_AUTH};
 use crate::command::keys::{KeyAt, keys_of};
 use crate::command::{Command, Reach};
 use crate::engine::{self, Ended};
 use crate::eviction;
 use crate::executor::Executor;
-use crate::router::Key;
+use crate::router::{Key, Router};
 use crate::server::{Access, gate};
 use crate::session::Session;
 use crate::shards::CellSet;
 use crate::task::{Errand, Job, Task};
 use crate::{admission, gates};
 
-/// Commands parsed ahead. More gain nothing: the processor can have about 16 misses under way.
-const BATCH: usize = 32;
+/// Commands parsed ahead, for which cells are taken once: about 20 µs of work.
+const BATCH: usize = 128;
+
+/// Commands whose entries are loaded together. More gain nothing: the processor can have about 16 misses under way.
+pub(super) const GROUP: usize = 32;
 
 /// How serving ended.
 pub enum Served {
@@ -52,15 +57,15 @@ pub enum Served {
 }
 
 /// One parsed command.
-struct Request {
+pub(super) struct Request {
     /// `None`: unknown, or with a wrong number of arguments; refused when its turn comes.
-    command: Option<&'static Command>,
+    pub(super) command: Option<&'static Command>,
     /// Where it lies in the input.
     start: usize,
-    end: usize,
+    pub(super) end: usize,
     /// Its first span and the one behind its last.
     spans: (usize, usize),
-    need: CellSet,
+    pub(super) need: CellSet,
     /// Needs besides the cells of its connection's transaction.
     ends_transaction: bool,
     key: Option<FirstKey>,
@@ -86,11 +91,19 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Whether it can be executed elsewhere together with others: it has a key, waits for none and ends nothing.
+    fn travels(&self) -> bool {
+        let waits = self.command.is_none_or(|command| command.is(BLOCKING));
+        self.key.is_some() && !waits && !self.ends_transaction
+    }
+}
+
 /// The commands being served; one per loop, its memory reused.
 #[derive(Default)]
 pub struct Batch {
     spans: Vec<Span>,
-    requests: Vec<Request>,
+    pub(super) requests: Vec<Request>,
 }
 
 impl Batch {
@@ -261,11 +274,18 @@ impl Batch {
         for request in &self.requests {
             let need = request.need_now(connection);
             let taken = server.cells.try_take(need, exec);
+        let mut whole = server.cells.try_take(self.needed_by_all(connection), exec);
+        let mut number = 0;
+        while number < self.requests.len() {
+            let taken = whole.take().or_else(|| {
+                let need = self.requests[number].need_now(connection);
+                server.cells.try_take_some(need, self.need(number), exec)
+            });
             let Some(mut held) = taken else {
-                return self.leave(request, need, connection, input, exec);
+                return self.leave(number, connection, input, exec);
             };
             exec.begin_batch();
-            let stopped = self.run(request, connection, input, exec, &mut held.access());
+            let stop = self.run_some(&mut number, connection, input, exec, &mut held.access());
             held.release(exec);
             if let Some(Stop::Straddling(need)) = stopped {
                 return self.leave(request, need, connection, input, exec);
@@ -273,10 +293,52 @@ impl Batch {
             if let Some(stop) = stopped {
                 self.note(connection, stop.end(request));
                 return self.stop(request, stop, connection, input);
+            let Some(stop) = stop else { continue };
+            let last = &self.requests[number - 1];
+            if let Stop::Straddling = stop {
+                let all = server.cells.all();
+                return self.leave_one(number - 1, all, connection, input, exec);
             }
+            self.note(connection, stop.end(last));
+            return self.stop(last, stop, connection, input);
         }
         self.note(connection, usize::MAX);
         (0, None)
+    }
+
+    /// Executes the commands from `number` on, up to the first for which `access` is not enough or behind one that stops
+    /// the connection.
+    #[inline]
+    fn run_some(
+        &self,
+        number: &mut usize,
+        connection: &mut Connection,
+        input: &[u8],
+        exec: &mut Executor,
+        access: &mut Access<'_>,
+    ) -> Option<Stop> {
+        let first = *number;
+        for request in &self.requests[first..] {
+            if !request.need_now(connection).is_subset(access.set()) {
+                return None;
+            }
+            if (*number - first).is_multiple_of(GROUP) {
+                let session = connection.session.as_ref();
+                self.prefetch(*number, session.map_or(0, |session| session.db()), access);
+            }
+            *number += 1;
+            let stop = self.run(request, connection, input, exec, access);
+            if stop.is_some() {
+                return stop;
+            }
+        }
+        None
+    }
+
+    /// The cells of the keys of all commands from number `from` on.
+    fn need(&self, from: usize) -> CellSet {
+        let needs = self.requests[from..].iter();
+        needs.fold(CellSet::EMPTY, |set, request| set.union(request.need))
     }
 
     /// What the batch needs to be executed without a break. A transaction that ends in it consists of what was queued
@@ -296,7 +358,7 @@ impl Batch {
 
     /// Keeps the client's record up to date: what ends at `end` or before has been executed.
     #[inline]
-    fn note(&self, connection: &Connection, end: usize) {
+    pub(super) fn note(&self, connection: &Connection, end: usize) {
         let done = self.requests.partition_point(|request| request.end <= end);
         let record = &connection.record;
         let commands = record.commands.load(Relaxed) + done as u64;
@@ -342,22 +404,45 @@ impl Batch {
         (at, Some(served))
     }
 
-    /// Brings the buckets of all first keys into the cache, then the entries that they point to.
-    fn prefetch(&self, connection: &Connection, access: &mut Access<'_>) {
-        if self.requests.len() < 2 {
+    /// Brings the buckets of the first keys of a group into the cache, then the entries that they point to.
+    pub(super) fn prefetch(&self, from: usize, db: usize, access: &Access<'_>) {
+        let end = self.requests.len().min(from + GROUP);
+        let requests = &self.requests[from..end];
+        if requests.len() < 2 {
             return;
         }
-        let db = connection
-            .session
-            .as_ref()
-            .map_or(0, |session| session.db());
-        let keys = || self.requests.iter().filter_map(|request| request.key);
+        let held = access.set();
+        let keys = || {
+            let keys = requests.iter().filter_map(|request| request.key);
+            keys.filter(|key| held.contains(key.cell))
+        };
         for key in keys() {
             access.peek(key.cell).db(db).prefetch_bucket(key.hash);
         }
         for key in keys() {
             access.peek(key.cell).db(db).prefetch_entry(key.hash);
         }
+    }
+
+    /// The arguments of a command, with what is known of its first key.
+    #[inline]
+    pub(super) fn args<'a>(
+        &'a self,
+        request: &Request,
+        input: &'a [u8],
+        router: Router,
+    ) -> Args<'a> {
+        let bytes = &input[request.start..request.end];
+        let spans = &self.spans[request.spans.0..request.spans.1];
+        let first = request.key.map(|key| {
+            let found = Key {
+                bytes: spans[key.index].of(bytes),
+                hash: key.hash,
+                cell: key.cell,
+            };
+            (key.index, found)
+        });
+        Args::new(bytes, spans, router, first)
     }
 
     /// Executes one command with its cells held.
@@ -370,23 +455,8 @@ impl Batch {
         exec: &mut Executor,
         access: &mut Access<'_>,
     ) -> Option<Stop> {
-        let session = connection
-            .session
-            .as_mut()
-            .expect("a connection without its session executes nothing");
-        let bytes = &input[request.start..request.end];
-        let spans = &self.spans[request.spans.0..request.spans.1];
-        let first = request.key.map(|key| {
-            (
-                key.index,
-                Key {
-                    bytes: spans[key.index].of(bytes),
-                    hash: key.hash,
-                    cell: key.cell,
-                },
-            )
-        });
-        let args = Args::new(bytes, spans, exec.server.router, first);
+        let session = connection.session.as_mut().expect(SESSION);
+        let args = self.args(request, input, exec.server.router);
         let Some(command) = request.command else {
             if is_http(args) {
                 admission::report_attack(exec, &session.record.address);
@@ -426,21 +496,77 @@ impl Batch {
         closes.then_some(Stop::Close)
     }
 
-    /// Leaves a command whose cells are busy to whoever holds them.
+    /// Leaves the commands from number `from` on to whoever holds the cells of the first of them: as many as can travel
+    /// together.
     #[cold]
     fn leave(
+        &mut self,
+        from: usize,
+        connection: &mut Connection,
+        input: &[u8],
+        exec: &mut Executor,
+    ) -> (usize, Option<Served>) {
+        let session = connection.session.as_ref();
+        let in_transaction = session.is_none_or(|session| session.queue.is_some());
+        let rest = self.requests[from..].iter();
+        let together = rest.take_while(|request| request.travels()).count();
+        // An inline command cannot be parsed again, should it come back as it went.
+        let inline = input[self.requests[from].start] != b'*';
+        if in_transaction || inline || together < 2 {
+            let need = self.requests[from].need_now(connection);
+            return self.leave_one(from, need, connection, input, exec);
+        }
+        self.requests.truncate(from + together);
+        let mut batch = std::mem::replace(self, Self::with_room());
+        if from > 0 {
+            batch.note(connection, batch.requests[from - 1].end);
+            batch.requests.drain(..from);
+        }
+        let (start, end) = (batch.requests[0].start, batch.requests[together - 1].end);
+        for request in &mut batch.requests {
+            request.start -= start;
+            request.end -= start;
+        }
+        let (need, wish) = (batch.requests[0].need, batch.need(1));
+        let parcel = Parcel {
+            origin: connection.origin,
+            batch,
+            bytes: input[start..end].to_vec(),
+            session: connection.session.take().expect(SESSION),
+            output: connection.lend_output(exec),
+            executed: 0,
+            job: None,
+        };
+        connection.waiting = Waiting::Task;
+        let errand = Errand::Parcel(Box::new(parcel));
+        exec.server.cells.submit(need, wish, errand, exec);
+        (end, Some(Served::Waits))
+    }
+
+    fn with_room() -> Self {
+        Self {
+            spans: Vec::with_capacity(2 * BATCH),
+            requests: Vec::with_capacity(BATCH),
+        }
+    }
+
+    /// Leaves one command to whoever holds the cells that it needs.
+    #[cold]
+    fn leave_one(
         &self,
-        request: &Request,
+        number: usize,
         need: CellSet,
         connection: &mut Connection,
         input: &[u8],
         exec: &mut Executor,
     ) -> (usize, Option<Served>) {
+        let request = &self.requests[number];
         self.note(connection, request.end);
         let task = self.task_of(request, connection, input, exec);
         connection.waiting = Waiting::Task;
         let errand = Errand::Command(task);
-        exec.server.cells.submit(need, errand, exec);
+        let none = CellSet::EMPTY;
+        exec.server.cells.submit(need, none, errand, exec);
         (request.end, Some(Served::Waits))
     }
 
@@ -462,10 +588,7 @@ impl Batch {
                 .expect("a command that is refused needs no cells"),
             bytes: input[request.start..request.end].to_vec(),
             spans: self.spans[request.spans.0..request.spans.1].to_vec(),
-            session: connection
-                .session
-                .take()
-                .expect("a connection without its session executes nothing"),
+            session: connection.session.take().expect(SESSION),
             output,
             job: None,
             bounced: None,
@@ -473,6 +596,8 @@ impl Batch {
         })
     }
 }
+
+const SESSION: &str = "a connection without its session executes nothing";
 
 enum Gathered {
     /// A full batch, up to here.

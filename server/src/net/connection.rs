@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ostraka_datatypes::resp::{Limits, Output, Parser, Reply, Span};
 
+use super::parcel::Parcel;
 use crate::clients::{ClientRecord, flag};
 use crate::config::lists::OutputLimit;
 use crate::executor::{Executor, SMALL_REPLY};
@@ -95,6 +96,8 @@ pub struct Connection {
     closing: bool,
     /// The socket did not take everything at the last try.
     backlogged: bool,
+    /// The output is with a parcel; what is written meanwhile goes behind it.
+    output_is_lent: bool,
     /// When the output first was over its class' soft limit; 0 if it is not.
     soft_limit_since_ms: i64,
 }
@@ -119,6 +122,7 @@ impl Connection {
             unflushed: false,
             closing: false,
             backlogged: false,
+            output_is_lent: false,
             soft_limit_since_ms: 0,
         }
     }
@@ -281,6 +285,39 @@ impl Connection {
         self.waiting = Waiting::Nothing;
     }
 
+    /// The output for a parcel to go on with. What is unsent goes along, so that it leaves together with the parcel's
+    /// replies.
+    pub fn lend_output(&mut self, exec: &Executor) -> Output {
+        let mut lent = Output::new();
+        if !self.backlogged && self.output.is_whole() {
+            self.output_is_lent = true;
+            std::mem::swap(&mut lent, &mut self.output);
+        }
+        lent.set_limit(exec.output_limit());
+        lent
+    }
+
+    /// The session, the replies and what is left of a parcel that is back.
+    pub fn unpack(&mut self, parcel: Parcel) {
+        self.waiting = Waiting::Nothing;
+        let rest = parcel.rest();
+        if !rest.is_empty() {
+            self.input.splice(..0, rest.iter().copied());
+        }
+        let end = parcel.bytes.len() - rest.len();
+        parcel.batch.note(self, end);
+        if std::mem::take(&mut self.output_is_lent) {
+            let since = std::mem::replace(&mut self.output, parcel.output);
+            self.output.append(since);
+        } else {
+            self.output.append(parcel.output);
+        }
+        if parcel.session.close_after_reply {
+            self.close_when_flushed();
+        }
+        self.session = Some(parcel.session);
+    }
+
     /// Marks it as waiting for the end of a pause, or not any more.
     pub fn set_paused(&mut self, paused: bool) {
         self.waiting = if paused {
@@ -293,6 +330,9 @@ impl Connection {
 
     /// Sends what the socket takes, a turn's share at most.
     pub fn flush(&mut self, exec: &mut Executor) -> Flushed {
+        if self.output_is_lent {
+            return Flushed::All;
+        }
         if self.is_over_limits(exec) {
             return Flushed::Failed;
         }

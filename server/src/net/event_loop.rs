@@ -16,6 +16,7 @@ use slab::Slab;
 
 use super::batch::{Batch, Served};
 use super::connection::{Connection, Flushed, Received, Waiting};
+use super::parcel::Parcel;
 use crate::blocking::{self, Blocked, Ending};
 use crate::clients::{self, ClientRecord, flag};
 use crate::executor::Executor;
@@ -23,6 +24,7 @@ use crate::os::platform::{LISTENER_TOKEN, Platform, Ready, Socket};
 use crate::os::reactor;
 use crate::server::Server;
 use crate::session::Session;
+use crate::shards::CellSet;
 use crate::shards::mailbox::Mailbox;
 use crate::task::{Bounce, Errand, Job, Mail, Origin, Task};
 use crate::{admission, duties};
@@ -190,6 +192,7 @@ impl EventLoop {
             match item {
                 Mail::Accepted(socket) => self.adopt(socket),
                 Mail::Done(task) => self.finish(task),
+                Mail::Carried(parcel) => self.unpack(*parcel),
                 Mail::Parked(blocked) => self.await_key(&blocked),
                 Mail::Ready(name) => self.exec.serve_with_all_cells(name),
                 Mail::Monitor(origin, line) => self.feed_monitor(origin, &line),
@@ -495,6 +498,9 @@ impl EventLoop {
             let server = self.exec.server;
             let errand = Errand::Command(task);
             return server.cells.submit(need, errand, &mut self.exec);
+            return server
+                .cells
+                .submit(server.cells.all(), CellSet::EMPTY, errand, &mut self.exec);
         }
         if let Some(bounce) = task.bounced {
             connection.put_back(&task.bytes, &task.spans);
@@ -513,6 +519,28 @@ impl EventLoop {
             return;
         }
         connection.take_back(*task);
+        match job {
+            Some(job) => {
+                connection.waiting = Waiting::Job;
+                self.jobs.push((origin.token, origin.client, job));
+            }
+            None => self.go_on(origin.token),
+        }
+        self.flush_later(origin.token);
+    }
+
+    /// A parcel is back: its connection goes on with what is left of it, and with what it has received.
+    fn unpack(&mut self, mut parcel: Parcel) {
+        let origin = parcel.origin;
+        let job = parcel.job.take();
+        let Some(connection) = self.connection_of(origin) else {
+            // The connection died meanwhile; what was executed has happened all the same.
+            self.exec.forget(&mut parcel.session);
+            self.jobs
+                .extend(job.map(|job| (origin.token, origin.client, job)));
+            return;
+        };
+        connection.unpack(parcel);
         match job {
             Some(job) => {
                 connection.waiting = Waiting::Job;

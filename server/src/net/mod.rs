@@ -5,3 +5,4 @@
 pub mod batch;
 pub mod connection;
 pub mod event_loop;
+pub mod parcel;

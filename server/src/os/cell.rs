@@ -23,10 +23,12 @@
 //!    drain it (`Executor::hand_over`). Whoever announces meanwhile takes the cell over from it.
 //!
 //! # Jobs
-//! A job is a task, the cells that it needs, and those that it has got. Needed cells are taken in ascending order;
-//! at the first busy one the job goes into *that* inbox and the cells it has got stay HELD: they are *lent* to the
-//! job and no thread holds them. Whoever drains that inbox adds its cell to those the job has got and goes on with the
-//! next. With the last one the job becomes a task that runs, and its cells become the runner's, to be put down.
+//! A job is a task, the cells that it needs, those that it has got, and those that it could use besides. Needed cells
+//! are taken in ascending order; at the first busy one the job goes into *that* inbox and the cells it has got stay
+//! HELD: they are *lent* to the job and no thread holds them. Whoever drains that inbox adds its cell to those the job
+//! has got and goes on with the next: it gives away what it holds itself and takes what is free. With the last one the
+//! job becomes a task that runs, and its cells become the runner's, to be put down. Of the cells that the task could
+//! use it gets those that can be had at that moment; it never waits for them, and does only as much as it can with them.
 //!
 //! # Invariants
 //! 1. While a cell is HELD, exactly one thread (a `Held`) or one waiting job has got it. Only that thread touches the
@@ -65,7 +67,8 @@ const DRAIN_LIMIT: u32 = 64;
 /// Runs the tasks that a thread finds in the inboxes of the cells it puts down. They can be any connection's tasks:
 /// the reply is posted to the mailbox of the loop that sent the task, and that loop is woken when the cells are down.
 pub trait Executor<D, T> {
-    /// Executes `task`. `access` is to the cells that it was submitted for, all of them and no other. Must not take cells.
+    /// Executes `task`. `access` is to all cells that it needs and those of its wishes that could be had. Must not take
+    /// cells.
     fn run(&mut self, access: &mut Access<'_, D, T>, task: T);
 
     /// Asks the owner of `cell` to call `Cells::drain` on it soon. The cell is down already.
@@ -84,7 +87,7 @@ pub struct Cells<D, T> {
 
 impl<D, T> Cells<D, T> {
     /// One cell for each element of `data`, at most 128. `spin` is how many pauses `try_take` waits for a busy cell:
-    /// ≤ 100 if there are as many cores as threads, else 0, since the holder may not be running.
+    /// a few if there are as many cores as threads, else 0, since the holder may not be running.
     pub fn new(data: impl IntoIterator<Item = D>, spin: u32) -> Cells<D, T> {
         let cells: Box<[Cell<D, T>]> = data.into_iter().map(Cell::new).collect();
         assert!(
@@ -121,11 +124,38 @@ impl<D, T> Cells<D, T> {
         Some(self.held(set))
     }
 
-    /// Has `task` executed on the cells of `need`: here and now if they can be taken by now, otherwise by another thread
-    /// when it puts the cells down. For tasks whose `try_take` failed. Everything that the task's connection asked for
-    /// earlier must be complete. When this returns, `exec.run` may have been called for it and for others' tasks.
-    pub fn submit(&self, need: CellSet, task: T, exec: &mut (impl Executor<D, T> + ?Sized)) {
-        self.check(need);
+    /// Takes all cells of `need`, or none; and with them those of `wish` that happen to be free. Does not spin.
+    #[must_use = "cells that are taken have to be released"]
+    pub fn try_take_some(
+        &self,
+        need: CellSet,
+        wish: CellSet,
+        exec: &mut (impl Executor<D, T> + ?Sized),
+    ) -> Option<Held<'_, D, T>> {
+        self.check(need.union(wish));
+        for i in need {
+            if !self.cells[i].take() {
+                self.held(need.below(i)).release(exec);
+                return None;
+            }
+        }
+        let mut held = self.held(need);
+        held.wish_for(wish);
+        Some(held)
+    }
+
+    /// Has `task` executed on the cells of `need`, and those of `wish` that can be had then: here and now if they can be
+    /// taken by now, otherwise by another thread when it puts the cells down. For tasks whose `try_take` failed.
+    /// Everything that the task's connection asked for earlier must be complete. When this returns, `exec.run` may
+    /// have been called for it and for others' tasks.
+    pub fn submit(
+        &self,
+        need: CellSet,
+        wish: CellSet,
+        task: T,
+        exec: &mut (impl Executor<D, T> + ?Sized),
+    ) {
+        self.check(need.union(wish));
         assert!(
             !need.is_empty(),
             "a task without cells has no inbox to wait in"
@@ -135,6 +165,7 @@ impl<D, T> Cells<D, T> {
             Job {
                 need,
                 got: CellSet::EMPTY,
+                wish,
                 task,
             },
             exec,
@@ -208,9 +239,12 @@ impl<'a, D, T> Held<'a, D, T> {
         }
     }
 
-    /// Puts the cells down. Jobs that wait for them are executed on `exec` first.
+    /// Puts the cells down. Jobs that wait for them are executed on `exec` first, while all cells are still at hand.
     #[inline]
     pub fn release(mut self, exec: &mut (impl Executor<D, T> + ?Sized)) {
+        if self.set.iter().any(|i| self.cells.cells[i].is_pending()) {
+            return self.drain(exec);
+        }
         for i in self.set {
             if !self.cells.cells[i].put_down() {
                 self.set = self.set.minus(self.set.below(i));
@@ -223,7 +257,7 @@ impl<'a, D, T> Held<'a, D, T> {
     #[cold]
     fn drain(mut self, exec: &mut (impl Executor<D, T> + ?Sized)) {
         let mut jobs = 0;
-        while let Some(i) = self.set.lowest() {
+        while let Some(i) = self.next_to_put_down() {
             let cell = &self.cells.cells[i];
             if cell.put_down() {
                 self.set.remove(i);
@@ -239,12 +273,18 @@ impl<'a, D, T> Held<'a, D, T> {
         }
     }
 
-    /// Takes the cells that `job` still needs. If it has them all, it runs, and they are this thread's; otherwise
+    /// A cell that somebody waits for, if there is one: what waits can use the others as long as they are held.
+    fn next_to_put_down(&self) -> Option<usize> {
+        let pending = |i: &usize| self.cells.cells[*i].is_pending();
+        self.set.iter().find(pending).or(self.set.lowest())
+    }
+
+    /// Gets the cells that `job` still needs. If it has them all, it runs, and they are this thread's; otherwise
     /// it waits for the first busy one, and all that it has got is lent to it.
     fn proceed(&mut self, mut job: Job<T>, exec: &mut (impl Executor<D, T> + ?Sized)) {
         for i in job.need.minus(job.got) {
             let cell = &self.cells.cells[i];
-            if !cell.take() {
+            if !self.set.contains(i) && !cell.take() {
                 self.set = self.set.minus(job.got);
                 if cell.publish(job) {
                     self.set.insert(i);
@@ -254,7 +294,18 @@ impl<'a, D, T> Held<'a, D, T> {
             job.got.insert(i);
         }
         self.set = self.set.union(job.need);
-        exec.run(&mut self.access_to(job.need), job.task);
+        let had = self.wish_for(job.wish);
+        exec.run(&mut self.access_to(job.need.union(had)), job.task);
+    }
+
+    /// Takes those cells of `wish` that are free, and returns which of them this thread holds now.
+    fn wish_for(&mut self, wish: CellSet) -> CellSet {
+        for i in wish.minus(self.set) {
+            if self.cells.cells[i].take() {
+                self.set.insert(i);
+            }
+        }
+        wish.intersection(self.set)
     }
 }
 
@@ -376,6 +427,8 @@ struct Job<T> {
     need: CellSet,
     /// Cells that the job has got; while it waits in an inbox they are lent to it.
     got: CellSet,
+    /// Cells that it is not going to wait for, but makes use of if it gets them.
+    wish: CellSet,
     task: T,
 }
 
@@ -447,6 +500,12 @@ impl<D, T> Cell<D, T> {
     /// 2. True: nobody held the cell, and this thread does now. The job itself travels under the mutex: no Release.
     fn announce(&self) -> bool {
         self.word.0.fetch_or(HELD | PEND, Ordering::Acquire) & HELD == 0
+    }
+
+    /// Whether somebody waits for the cell, as far as this thread knows.
+    #[inline]
+    fn is_pending(&self) -> bool {
+        self.word.0.load(Ordering::Relaxed) & PEND != 0
     }
 
     /// 3. False: PEND is set.

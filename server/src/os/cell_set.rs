@@ -52,6 +52,11 @@ impl CellSet {
         CellSet(self.0 | other.0)
     }
 
+    #[inline]
+    pub const fn intersection(self, other: CellSet) -> CellSet {
+        CellSet(self.0 & other.0)
+    }
+
     /// The cells of this set that `other` does not have.
     #[inline]
     pub const fn minus(self, other: CellSet) -> CellSet {

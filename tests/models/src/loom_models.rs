@@ -108,7 +108,7 @@ fn request(world: &World, need: CellSet, task: Task, runner: &mut Runner) {
             runner.run(&mut held.access(), task);
             held.release(runner);
         }
-        None => world.submit(need, task, runner),
+        None => world.submit(need, CellSet::EMPTY, task, runner),
     }
     runner.wake_all();
 }

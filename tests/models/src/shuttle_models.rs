@@ -23,6 +23,8 @@ struct Command {
     connection: usize,
     number: usize,
     need: CellSet,
+    /// Looked at only, if it is to be had.
+    wish: CellSet,
 }
 
 #[derive(Clone, Copy)]
@@ -81,7 +83,13 @@ impl Runner<'_> {
 impl Executor<Vec<Command>, Command> for Runner<'_> {
     /// Lets the others go on in the midst of it, so that a second thread on the same cell would be noticed.
     fn run(&mut self, access: &mut Access<'_, Vec<Command>, Command>, command: Command) {
-        assert_eq!(access.set(), command.need);
+        assert!(command.need.is_subset(access.set()));
+        assert!(access.set().is_subset(command.need.union(command.wish)));
+        for i in access.set().minus(command.need) {
+            let before = access.data(i).len();
+            thread::yield_now();
+            assert_eq!(access.data(i).len(), before, "two threads on cell {i}");
+        }
         for i in command.need {
             let before = access.data(i).len();
             thread::yield_now();
@@ -104,25 +112,33 @@ impl Executor<Vec<Command>, Command> for Runner<'_> {
 }
 
 fn send(world: &World, connection: usize, number: usize, runner: &mut Runner<'_>) {
-    let need = (0..world.size.cells)
-        .filter(|_| thread_rng().gen_bool(0.5))
-        .collect();
-    let need = if need == CellSet::EMPTY {
-        world.cells.all()
-    } else {
-        need
+    let some_cells = || {
+        (0..world.size.cells)
+            .filter(|_| thread_rng().gen_bool(0.5))
+            .collect()
     };
+    let need = match some_cells() {
+        CellSet::EMPTY => world.cells.all(),
+        need => need,
+    };
+    let wish = some_cells();
     let command = Command {
         connection,
         number,
         need,
+        wish,
     };
-    match world.cells.try_take(need, runner) {
+    let taken = if thread_rng().gen_bool(0.5) {
+        world.cells.try_take(need, runner)
+    } else {
+        world.cells.try_take_some(need, wish, runner)
+    };
+    match taken {
         Some(mut held) => {
             runner.run(&mut held.access(), command);
             held.release(runner);
         }
-        None => world.cells.submit(need, command, runner),
+        None => world.cells.submit(need, wish, command, runner),
     }
     runner.wake_all();
 }
