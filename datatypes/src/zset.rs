@@ -239,6 +239,15 @@ impl<'a> ZsetMut<'a> {
         }
     }
 
+    /// Prepares for `count` members of up to `longest` bytes, of which at least one will be inserted if there are none yet:
+    /// a sorted set that they would make too large becomes large at once.
+    pub fn expect(&mut self, count: usize, longest: usize) {
+        let beyond = count > self.limits.entries || longest > self.limits.text;
+        if beyond && self.large().is_none() {
+            self.enlarge();
+        }
+    }
+
     /// Looks `member` up once, and gives it the score that `new` makes of the one that it has, if it has one; no score
     /// leaves all as it is.
     pub fn update<R>(

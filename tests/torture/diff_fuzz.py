@@ -18,6 +18,7 @@ import time
 import diff_commands
 import diff_lists
 import diff_other_types
+import diff_zset
 from tlib import Closed, RespError, Server, Timeout, base_args, enc, finish
 
 DATABASES = 4
@@ -107,6 +108,11 @@ def same_elements(ours, theirs):
     return ours[:1] == theirs[:1] and sorted(ours.split(b"\r\n")) == sorted(theirs.split(b"\r\n"))
 
 
+def same_sample(ours, theirs):
+    """ZRANDMEMBER: all elements if more are asked for than there are, else any one."""
+    return same_elements(ours, theirs) or ours[:1] == theirs[:1] == b"$" and not is_null(ours) and not is_null(theirs)
+
+
 def both_keys(ours, theirs):
     """RANDOMKEY: a key of ours and a key of theirs; that the key exists is checked apart."""
     return not is_null(ours) and not is_null(theirs) and ours[:1] == b"$" and theirs[:1] == b"$"
@@ -142,6 +148,7 @@ RULES = {
     "KEYS": same_elements, "SCAN": both_cursors, "HELLO": both_greetings, "RANDOMKEY": both_keys,
     "SMEMBERS": same_elements, "SINTER": same_elements, "SUNION": same_elements, "SDIFF": same_elements,
     "SRANDMEMBER": same_shape, "SSCAN": same_page,
+    "ZRANDMEMBER": same_sample, "ZSCAN": same_elements,
     "HKEYS": same_elements, "HVALS": same_elements, "HGETALL": same_elements,
 }
 
@@ -240,6 +247,7 @@ class Fuzz:
 
     def __init__(self, args, a, b):
         templates = diff_commands.FOUNDATION + diff_lists.TEMPLATES + (diff_other_types.TEMPLATES if args.all_types else [])
+        templates = diff_commands.FOUNDATION + diff_zset.TEMPLATES + (diff_other_types.TEMPLATES if args.all_types else [])
         without = args.without.split(",")
         templates = [(weight, text) for weight, text in templates if text.split(" ")[0] not in without]
         self.args, self.a, self.b = args, a, b

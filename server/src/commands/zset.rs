@@ -200,6 +200,8 @@ fn add(c: &mut Call<'_>, options: &AddOptions) -> Outcome {
     let (args, limits) = (c.args, limits(c));
     let scores = (options.first..args.len()).step_by(2);
     let scores: Vec<f64> = scores.map(|at| score(args, at)).collect::<Result<_, _>>()?;
+    let members = (options.first + 1..args.len()).step_by(2);
+    let longest = members.map(|at| args.at(at).len()).max().unwrap_or(0);
     let missing = if options.conditions.present {
         Missing::Skip
     } else {
@@ -208,6 +210,7 @@ fn add(c: &mut Call<'_>, options: &AddOptions) -> Outcome {
     let event = if options.increment { "zincr" } else { "zadd" };
     let tally = c.db.modify(args.key(1), Type::Zset, missing, |entry| {
         let mut zset = ZsetMut::of(entry, limits);
+        zset.expect(scores.len(), longest);
         let mut tally = Tally::default();
         for (nth, number) in scores.iter().enumerate() {
             let member = args.at(options.first + 2 * nth + 1);

@@ -129,7 +129,7 @@ impl<'a> Query<'a> {
             at += 1;
         }
         let (by, reverse) = dialect.fixed.unwrap_or((by.unwrap_or(By::Rank), reverse));
-        if limit.is_some() && by == By::Rank {
+        if limit.is_some_and(|limit| limit.1 != -1) && by == By::Rank {
             let text =
                 "syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX";
             return Err(Fault::err(text));
@@ -154,7 +154,10 @@ impl<'a> Query<'a> {
 
     fn ranks(&self, zset: ZsetRef<'_>) -> Range<usize> {
         let all = self.span.ranks(zset, self.reverse);
-        let (offset, count) = self.limit;
+        let (offset, count) = match self.span {
+            Span::Rank(..) => (0, -1),
+            _ => self.limit,
+        };
         let skip = usize::try_from(offset).map_or(all.len(), |skip| skip.min(all.len()));
         let take = usize::try_from(count).map_or(all.len(), |take| take.min(all.len()));
         let take = take.min(all.len() - skip);
