@@ -60,7 +60,7 @@ def range_query(r, stores=False):
 
 def sources(r):
     count = r.choice([1, 2, 2, 3])
-    names = [keys(r.choice("zzzzzw" + ("s" if r.random() < 0.1 else "")))(r) for _ in range(count)]
+    names = [keys(r.choice("zzzzzwt" + ("s" if r.random() < 0.1 else "")))(r) for _ in range(count)]
     return [str(count) if r.random() < 0.97 else r.choice(["0", "-1", "x", "9"])] + names
 
 
@@ -86,7 +86,7 @@ def scan_options(r):
 
 
 DOMAINS.update({
-    "z": keys("z"), "zlex": keys("w"), "zscore": score, "zmember": member, "zpairs": score_members, "zmany": many_members, "zequal": equal_members,
+    "z": keys("z"), "zplain": keys("t"), "zlex": keys("w"), "zscore": score, "zmember": member, "zpairs": score_members, "zmany": many_members, "zequal": equal_members,
     "zaddopts": add_options, "zscores": with_scores, "zend": score_end, "zlexend": lex_end, "zlimit": limit, "zquery": range_query,
     "zstored": lambda r: range_query(r, True), "zsources": sources, "zcombined": combined, "zcombinedstore": lambda r: combined(r, True),
     "zpopcount": pop_count, "zpopmany": pop_many, "zscan": scan_options, "zcursor": word("0", "x", "1x"), "zall": word("1000", "5000"),
@@ -104,5 +104,6 @@ TEMPLATES = [
     (3, "ZUNION %zcombined"), (3, "ZINTER %zcombined"), (2, "ZDIFF %zsources %zscores"), (2, "ZUNIONSTORE %z %zcombinedstore"), (2, "ZINTERSTORE %z %zcombinedstore"),
     (2, "ZDIFFSTORE %z %zsources"), (2, "ZINTERCARD %zsources"), (1, "ZINTERCARD %zsources LIMIT %int"),
     (1, "ZRANDMEMBER %z %zall %zscores"), (1, "ZRANDMEMBER nokey %int"), (2, "ZSCAN %z 0 COUNT 1000000 %zscan"), (0.5, "ZSCAN %any %zcursor"),
+    (1, "SADD %zplain %zmember+"), (0.5, "SREM %zplain %zmember+"),
     (2, "OBJECT ENCODING %z"), (1, "COPY %z %z REPLACE"), (1, "DEL %z"), (0.5, "DEL %zlex"), (1, "RENAME %z %z"), (1, "TYPE %z"), (0.5, "SET %z %value"), (1, "EXPIRE %z %s"),
 ]

@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
-use ostraka_datatypes::collection::Large;
+use ostraka_datatypes::collection::{Collection, Large};
 use ostraka_datatypes::numbers::parse_f64;
-use ostraka_datatypes::raw::entry::{Entry, Type};
+use ostraka_datatypes::packed::Element;
+use ostraka_datatypes::raw::entry::Type;
 use ostraka_datatypes::resp::Reply;
+use ostraka_datatypes::set::SetRef;
 use ostraka_datatypes::zset::{Limits, Zset, ZsetRef};
 
 use super::zset::limits;
@@ -103,7 +105,8 @@ impl Body {
         let few = match c.db.read(key) {
             None => Some(Vec::new()),
             Some(entry) => match entry.kind() {
-                Type::Zset => few(&entry),
+                Type::Zset => few_of_zset(ZsetRef::of(&entry)),
+                Type::Set => few_of_set(SetRef::of(&entry)),
                 _ => return Err(Fault::WrongType),
             },
         };
@@ -132,41 +135,55 @@ impl Body {
                 let at = few.binary_search_by(|pair| pair.0.as_slice().cmp(member));
                 at.ok().map(|at| few[at].1)
             }
-            Self::Large(large) => ZsetRef::of_large(large).score(member),
+            Self::Large(large) => match &large.body {
+                Collection::Set(set) => set.contains(Element::of(member)).then_some(1.0),
+                _ => ZsetRef::of_large(large).score(member),
+            },
         }
     }
 
     /// Hands on about [`CHUNK`] elements from `cursor` on; answers where the next ones are, if there are more.
     fn walk(&self, cursor: u64, mut each: impl FnMut(&[u8], f64)) -> Option<u64> {
         let next = cursor as usize + CHUNK;
+        let mut text = |(member, score): (Element<'_>, f64)| {
+            each(member.text(&mut itoa::Buffer::new()), score);
+        };
         match self {
             Self::Few(few) => {
                 let chunk = &few[few.len().min(cursor as usize)..few.len().min(next)];
                 chunk
                     .iter()
-                    .for_each(|(member, score)| each(member, *score));
+                    .for_each(|pair| text((Element::Bytes(&pair.0), pair.1)));
             }
-            Self::Large(large) => {
-                let items = ZsetRef::of_large(large).items(cursor as usize..next, false);
-                items
-                    .for_each(|(member, score)| each(member.text(&mut itoa::Buffer::new()), score));
-            }
+            Self::Large(large) => match &large.body {
+                Collection::Set(set) => {
+                    let next = set.scan(cursor, CHUNK, |member| text((member, 1.0)));
+                    return (next != 0).then_some(next);
+                }
+                _ => {
+                    let ranks = cursor as usize..next;
+                    ZsetRef::of_large(large).items(ranks, false).for_each(text);
+                }
+            },
         }
         (next < self.len()).then_some(next as u64)
     }
 }
 
-/// The elements of a set that lies inside its entry.
-fn few(entry: &Entry) -> Option<Vec<(Vec<u8>, f64)>> {
-    match ZsetRef::of(entry) {
-        ZsetRef::Large(_) => None,
-        packed => Some(
-            packed
-                .iter()
-                .map(|(member, score)| (member.to_vec(), score))
-                .collect(),
-        ),
-    }
+/// The elements of a sorted set that lies inside its entry.
+fn few_of_zset(zset: ZsetRef<'_>) -> Option<Vec<(Vec<u8>, f64)>> {
+    let is_few = matches!(zset, ZsetRef::Packed(_));
+    is_few.then(|| {
+        zset.iter()
+            .map(|(member, score)| (member.to_vec(), score))
+            .collect()
+    })
+}
+
+/// The same of a set.
+fn few_of_set(set: SetRef<'_>) -> Option<Vec<(Vec<u8>, f64)>> {
+    let is_few = !matches!(set, SetRef::Large(_));
+    is_few.then(|| set.iter().map(|member| (member.to_vec(), 1.0)).collect())
 }
 
 /// The whole of one call.
