@@ -80,6 +80,14 @@ fn hyperloglog() {
 #[test]
 fn hash() {
     check("hash");
+}
+
+#[test]
 fn geo() {
     check("geo");
+}
+
+#[test]
+fn digest() {
+    check("digest");
 }

@@ -5,17 +5,12 @@
 
 use std::time::Duration;
 
-use ostraka_datatypes::hashes::HashRef;
-use ostraka_datatypes::numbers::format_i64;
-use ostraka_datatypes::list::ListRef;
 use ostraka_datatypes::numbers::{self, format_i64};
-use ostraka_datatypes::raw::entry::{Entry, Held, StringRef, Type, Value};
+use ostraka_datatypes::raw::entry::{Entry, Held, StringRef, Value};
 use ostraka_datatypes::resp::Protocol;
-use ostraka_datatypes::set::SetRef;
-use ostraka_datatypes::sha1::sha1;
 use ostraka_datatypes::{access, glob};
 
-use super::config;
+use super::{config, debug_digest};
 use crate::call::{Call, Outcome};
 use crate::command::row::*;
 use crate::config::settings::Access;
@@ -63,13 +58,13 @@ static SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
         usage: "DIGEST",
         args: (0, 0),
-        run: digest,
+        run: debug_digest::digest,
         help: &["Output a hex signature representing the current DB content."],
     },
     Subcommand {
         usage: "DIGEST-VALUE <key> [<key> ...]",
         args: (0, MANY),
-        run: digest_value,
+        run: debug_digest::digest_value,
         help: &["Output a hex signature of the values of all the specified keys."],
     },
     Subcommand {
@@ -448,105 +443,4 @@ fn table_stats_of_key(c: &mut Call<'_>) -> Outcome {
     Err(Fault::err(
         "The value stored at the specified key is not represented using an hash table",
     ))
-}
-
-// ---- digests, equal to Redis' for equal data
-
-/// A digest under construction.
-#[derive(Clone, Copy, Default)]
-struct Digest([u8; 20]);
-
-impl Digest {
-    /// Takes something in whose order among others does not matter.
-    fn add(&mut self, bytes: &[u8]) {
-        let hash = sha1(bytes);
-        self.0
-            .iter_mut()
-            .zip(hash)
-            .for_each(|(sum, byte)| *sum ^= byte);
-    }
-
-    /// Takes something in that comes next.
-    fn mix(&mut self, bytes: &[u8]) {
-        self.add(bytes);
-        self.0 = sha1(&self.0);
-    }
-
-    fn mix_value(&mut self, entry: &Entry) {
-        self.mix(&(entry.kind() as u32).to_be_bytes());
-        match entry.held() {
-            _ if entry.kind() == Type::Set => {
-                let members = SetRef::of(entry).iter();
-                members.for_each(|member| self.add(&member.to_cow()));
-            }
-            _ if entry.kind() == Type::Hash => self.add_hash(HashRef::of(entry, 0)),
-            _ if entry.kind() == Type::List => {
-                let list = ListRef::of(entry);
-                list.each(0..list.len(), |element| self.mix(&element.to_cow()));
-            }
-            Held::String(StringRef::Int(number)) => self.mix(&format_i64(number)),
-            Held::String(StringRef::Bytes(bytes))
-            | Held::Packed(bytes)
-            | Held::PackedEx(bytes)
-            | Held::Ints(bytes) => self.mix(bytes),
-            Held::Large(_) => {}
-        }
-        if entry.deadline().is_some() {
-            self.add(b"!!expire!!");
-        }
-    }
-
-    /// Fields come in any order.
-    fn add_hash(&mut self, hash: HashRef<'_>) {
-        for field in hash.iter() {
-            let mut of_field = Self::default();
-            of_field.mix(&field.name.to_cow());
-            of_field.mix(&field.value.to_cow());
-            if field.deadline.is_some() {
-                of_field.add(b"!!hexpire!!");
-            }
-            self.add(&of_field.0);
-        }
-    }
-
-    fn text(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-fn digest(c: &mut Call<'_>) -> Outcome {
-    let mut digest = Digest::default();
-    let databases = c.db.exec.settings.databases as usize;
-    for database in 0..databases {
-        let cells = c.db.held();
-        if cells
-            .iter()
-            .all(|cell| c.db.shard(cell).db(database).is_empty())
-        {
-            continue;
-        }
-        digest.mix(&(database as u32).to_be_bytes());
-        for cell in cells {
-            for entry in c.db.shard(cell).db(database).iter() {
-                let mut of_entry = Digest::default();
-                of_entry.mix(entry.key());
-                of_entry.mix_value(&entry);
-                digest.add(&of_entry.0);
-            }
-        }
-    }
-    c.reply.simple(digest.text());
-    Ok(())
-}
-
-fn digest_value(c: &mut Call<'_>) -> Outcome {
-    c.reply.array(c.args.len() - 2);
-    for index in 2..c.args.len() {
-        let mut digest = Digest::default();
-        if let Some(entry) = c.db.peek(c.args.key(index)) {
-            digest.mix_value(&entry);
-        }
-        c.reply.simple(digest.text());
-    }
-    Ok(())
 }

@@ -248,32 +248,6 @@ impl Batch {
         if exec.raised() & gate::MEMORY_LIMIT != 0 {
             eviction::make_room(exec);
         }
-        let whole = self.needed_by_all(connection);
-        if let Some(mut held) = server.cells.try_take(whole, exec) {
-            exec.begin_batch();
-            let mut stopped = None;
-            let mut access = held.access();
-            self.prefetch(connection, &mut access);
-            for request in &self.requests {
-                if let Some(stop) = self.run(request, connection, input, exec, &mut access) {
-                    stopped = Some((request, stop));
-                    break;
-                }
-            }
-            held.release(exec);
-            if let Some((last, Stop::Straddling(need))) = stopped {
-                return self.leave(last, need, connection, input, exec);
-            }
-            let end = stopped.as_ref().map(|(last, stop)| stop.end(last));
-            self.note(connection, end.unwrap_or(usize::MAX));
-            return match stopped {
-                Some((last, stop)) => self.stop(last, stop, connection, input),
-                None => (0, None),
-            };
-        }
-        for request in &self.requests {
-            let need = request.need_now(connection);
-            let taken = server.cells.try_take(need, exec);
         let mut whole = server.cells.try_take(self.needed_by_all(connection), exec);
         let mut number = 0;
         while number < self.requests.len() {
@@ -287,17 +261,10 @@ impl Batch {
             exec.begin_batch();
             let stop = self.run_some(&mut number, connection, input, exec, &mut held.access());
             held.release(exec);
-            if let Some(Stop::Straddling(need)) = stopped {
-                return self.leave(request, need, connection, input, exec);
-            }
-            if let Some(stop) = stopped {
-                self.note(connection, stop.end(request));
-                return self.stop(request, stop, connection, input);
             let Some(stop) = stop else { continue };
             let last = &self.requests[number - 1];
-            if let Stop::Straddling = stop {
-                let all = server.cells.all();
-                return self.leave_one(number - 1, all, connection, input, exec);
+            if let Stop::Straddling(need) = stop {
+                return self.leave_one(number - 1, need, connection, input, exec);
             }
             self.note(connection, stop.end(last));
             return self.stop(last, stop, connection, input);

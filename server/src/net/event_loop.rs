@@ -497,10 +497,9 @@ impl EventLoop {
             task.bounced = None;
             let server = self.exec.server;
             let errand = Errand::Command(task);
-            return server.cells.submit(need, errand, &mut self.exec);
             return server
                 .cells
-                .submit(server.cells.all(), CellSet::EMPTY, errand, &mut self.exec);
+                .submit(need, CellSet::EMPTY, errand, &mut self.exec);
         }
         if let Some(bounce) = task.bounced {
             connection.put_back(&task.bytes, &task.spans);

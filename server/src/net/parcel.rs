@@ -53,7 +53,7 @@ impl Parcel {
             let job = &mut self.job;
             match engine::execute(exec, access, command, args, session, output, job) {
                 Ended::Answered => self.executed = number + 1,
-                Ended::Busy | Ended::Straddling => return,
+                Ended::Busy | Ended::Straddling(_) => return,
                 Ended::Blocked => unreachable!("what may wait for a key is no part of a parcel"),
             }
             if self.job.is_some() {
