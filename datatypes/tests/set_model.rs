@@ -329,6 +329,21 @@ fn a_selection_has_the_size_asked_for_and_every_combination_is_equally_likely() 
     assert!(counts.len() == 35 && chi_square < 76.0, "{chi_square}");
 }
 
+/// In hash order all of them fall into the first segment, which then splits to no avail.
+#[test]
+fn a_set_is_filled_from_another_one_in_no_time() {
+    let (mut one, mut other) = (Set::new(*SEED), Set::new(SEED.vary(1)));
+    (0..100_000).for_each(|n| assert!(one.add(Element::of(format!("m{n}").as_bytes()))));
+    let mut cursor = 0;
+    loop {
+        cursor = one.scan(cursor, 100, |member| assert!(other.add(member)));
+        if cursor == 0 {
+            break;
+        }
+    }
+    assert!(other.memory_usage() < one.memory_usage() * 5 / 4);
+}
+
 #[test]
 fn a_million_integers_take_few_bytes_and_short_texts_little_more_than_their_allocation() {
     let count = 200_000;

@@ -223,10 +223,10 @@ struct Store {
 
 impl Store {
     /// For the destination at argument 1.
-    fn new(c: &Call<'_>, event: Event) -> Self {
+    fn new(c: &mut Call<'_>, event: Event) -> Self {
         Self {
             entry: Entry::packed(Type::Set, c.args.at(1), &[], None),
-            limits: limits(&c.db),
+            limits: limits(&mut c.db),
             event,
         }
     }

@@ -164,7 +164,7 @@ fn spop(c: &mut Call<'_>) -> Outcome {
 }
 
 fn spop_one(c: &mut Call<'_>) -> Outcome {
-    let (limits, mut dice) = (limits(&c.db), dice(c));
+    let (limits, mut dice) = (limits(&mut c.db), dice(c));
     let popped =
         c.db.modify(c.args.key(1), Type::Set, Missing::Skip, |entry| {
             let member = SetMut::of(entry, limits).pop(&mut || dice.roll());
@@ -200,7 +200,7 @@ fn spop_count(c: &mut Call<'_>) -> Outcome {
     if count > AT_ONCE && is_large {
         return spop_many(c, count);
     }
-    let (limits, mut dice, reply) = (limits(&c.db), dice(c), &mut c.reply);
+    let (limits, mut dice, reply) = (limits(&mut c.db), dice(c), &mut c.reply);
     c.db.modify(key, Type::Set, Missing::Skip, |entry| {
         let mut set = SetMut::of(entry, limits);
         for _ in 0..count {

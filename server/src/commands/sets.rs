@@ -21,15 +21,17 @@ pub static ROWS: &[&Command] = &[
     &SSCAN,
 ];
 
-/// When sets take another form, as it is configured now.
-pub fn limits(db: &Keyspace<'_>) -> Limits {
+/// When sets take another form, as it is configured now, and how one that becomes large hashes: unlike all others, since
+/// sets are made of each other's members.
+pub fn limits(db: &mut Keyspace<'_>) -> Limits {
+    let salt = db.exec.dice.roll();
     let settings = &db.exec.settings;
     let entries = |setting: u64| usize::try_from(setting).unwrap_or(usize::MAX);
     Limits {
         ints: entries(settings.set_max_intset_entries),
         packed: entries(settings.set_max_listpack_entries),
         packed_value: entries(settings.set_max_listpack_value),
-        seed: db.exec.server.router.seed,
+        seed: db.exec.server.router.seed.vary(salt),
     }
 }
 
@@ -44,7 +46,7 @@ command! { SADD =
 }
 
 fn sadd(c: &mut Call<'_>) -> Outcome {
-    let (args, limits) = (c.args, limits(&c.db));
+    let (args, limits) = (c.args, limits(&mut c.db));
     let added =
         c.db.modify(args.key(1), Type::Set, Missing::Create, |entry| {
             let mut set = SetMut::of(entry, limits);
@@ -68,7 +70,7 @@ command! { SREM =
 }
 
 fn srem(c: &mut Call<'_>) -> Outcome {
-    let (args, limits) = (c.args, limits(&c.db));
+    let (args, limits) = (c.args, limits(&mut c.db));
     let removed =
         c.db.modify(args.key(1), Type::Set, Missing::Skip, |entry| {
             let mut set = SetMut::of(entry, limits);
@@ -101,7 +103,7 @@ fn smove(c: &mut Call<'_>) -> Outcome {
         c.reply.integer(is_member.into());
         return Ok(());
     }
-    let limits = limits(&c.db);
+    let limits = limits(&mut c.db);
     // Once the member has left the source, the destination must not turn out to be of another type or in use.
     c.db.modify(destination, Type::Set, Missing::Skip, |_| {
         Changed::nothing(())
