@@ -84,10 +84,10 @@ fn views_follow_their_databases_through_swaps() {
     let mut it = Fixture::new();
     let (zero, one) = (it.fill(0, "zero"), it.fill(1, "one"));
     let (of_zero, of_one) = (it.view(0), it.view(1));
-    it.shard.swap(0, 1);
+    it.shard.swap(0, 1, 0);
     // What was database 1 is flushed as database 0, swapped back empty, and filled again.
     assert!(it.shard.flush(0).1.is_none());
-    it.shard.swap(0, 1);
+    it.shard.swap(0, 1, 0);
     it.fill(1, "more");
     assert_eq!(it.finish(of_zero), (zero, false));
     assert_eq!(it.finish(of_one), (one, true));
