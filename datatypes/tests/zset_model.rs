@@ -103,6 +103,13 @@ impl Checked {
         ZsetMut::of(&mut self.entry, self.limits)
     }
 
+    /// A packed block holds -0 as 0, as Redis' does; it stays 0 when the set grows out of it.
+    fn forget_signs_of_zero(&mut self) {
+        if matches!(self.zset(), ZsetRef::Packed(_)) {
+            self.model.0.values_mut().for_each(|score| *score += 0.0);
+        }
+    }
+
     fn apply(&mut self, op: &Op) {
         match *op {
             Op::Insert(number, score) => self.insert(number, score),
@@ -254,6 +261,7 @@ fn check(entries: usize, ops: &[Op]) {
     };
     for (number, op) in ops.iter().enumerate() {
         checked.apply(op);
+        checked.forget_signs_of_zero();
         if number % 16 == 0 {
             checked.verify();
         }
