@@ -23,7 +23,7 @@ OPERATIONS = {
     "ZRANGE of 10 by rank": ("ZRANGE zset 50000 50009", 1, 0, None),
     "ZRANGEBYSCORE LIMIT 10": ("ZRANGEBYSCORE zset %i +inf LIMIT 0 10", HUNDRED_THOUSAND // 2, 0, None),
     "SPOP": ("SPOP pool", 1, 0, ("SADD pool %q", 4 * MILLION, 0)),
-    "MULTI, 4 commands, EXEC": ("MULTI ; SET %k %v ; GET %k ; INCR n:%k ; HSET hash %m x ; EXEC", TEN_THOUSAND, 64, None),
+    "MULTI, 4 commands, EXEC": ("MULTI ; SET s:%k %v ; GET s:%k ; INCR n:%k ; HSET hash %m x ; EXEC", TEN_THOUSAND, 64, None),
 }
 
 # name: (request, keys drawn from)
