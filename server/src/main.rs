@@ -9,7 +9,8 @@ use ostraka_server::os::threads;
 use ostraka_server::process;
 
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: ostraka_server::os::allocator::Allocator =
+    ostraka_server::os::allocator::Allocator;
 
 fn main() -> ExitCode {
     let args: Vec<Vec<u8>> = std::env::args_os()

@@ -4,7 +4,8 @@ use ostraka_tests::client::Client;
 use ostraka_tests::server::{TestServer, wait_until};
 
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: ostraka_server::os::allocator::Allocator =
+    ostraka_server::os::allocator::Allocator;
 
 const OOM: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
 const POLICIES: [&str; 7] = [

@@ -1,12 +1,63 @@
-//! What the allocator says about itself, and asking it to give memory back.
+//! The allocator: jemalloc, what it says about itself, and asking it to give memory back.
 //!
 //! The numbers are those of jemalloc. In a process that was linked with another allocator (a test) they count next to
 //! nothing, and purging does nothing; neither is an error.
 #![allow(unsafe_code)]
 
+use std::alloc::{GlobalAlloc, Layout};
+
 use tikv_jemalloc_ctl::stats_print::{self, Options};
 use tikv_jemalloc_ctl::thread::{ThreadLocal, allocatedp, deallocatedp};
 use tikv_jemalloc_ctl::{epoch, raw, stats};
+use tikv_jemallocator::Jemalloc;
+
+/// jemalloc with size classes of 8 bytes (see `.cargo/config.toml`). Of a class that is no multiple of 16 it aligns to 8
+/// only, whatever was asked for: its wrapper takes 16 for granted. Layouts of larger alignment are therefore rounded up
+/// to a multiple of it. Nearly all are anyway; those of hash tables are not, which read their control bytes 16 at a
+/// time.
+pub struct Allocator;
+
+#[inline(always)]
+fn padded(layout: Layout) -> Layout {
+    if layout.align() > 8 {
+        layout.pad_to_align()
+    } else {
+        layout
+    }
+}
+
+// SAFETY: as `Jemalloc`, which gets a layout that contains the caller's: of the same alignment and of at least its size,
+// and the same one for the same request when memory is given back.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: see above.
+        unsafe { Jemalloc.alloc(padded(layout)) }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: see above.
+        unsafe { Jemalloc.alloc_zeroed(padded(layout)) }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: see above.
+        unsafe { Jemalloc.dealloc(ptr, padded(layout)) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let new_size = if layout.align() > 8 {
+            new_size.next_multiple_of(layout.align())
+        } else {
+            new_size
+        };
+        // SAFETY: see above.
+        unsafe { Jemalloc.realloc(ptr, padded(layout), new_size) }
+    }
+}
 
 /// Bytes, as of one moment.
 #[derive(Clone, Copy, Debug, Default)]
