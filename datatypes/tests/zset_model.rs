@@ -1,6 +1,7 @@
 //! Sorted sets in both forms against a map and a sorted vector. valgrind runs this binary, too.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::ops::Range;
 
 use ostraka_datatypes::hash::Seed;
@@ -9,6 +10,9 @@ use ostraka_datatypes::raw::entry::{Encoding, Entry, Held, Type};
 use ostraka_datatypes::zset::{self, LexRange, Limits, ScoreRange, Zset, ZsetMut, ZsetRef};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+/// Made once: each leaks a little.
+static SEED: LazyLock<Seed> = LazyLock::new(|| Seed::new(7));
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -84,7 +88,7 @@ fn limits(entries: usize) -> Limits {
     Limits {
         entries,
         text: if entries == usize::MAX { entries } else { 64 },
-        seed: Seed::new(7),
+        seed: *SEED,
     }
 }
 
@@ -298,7 +302,7 @@ fn a_tree_of_three_levels_keeps_its_order() {
     let count = 20_000_u64;
     let orders: [fn(u64) -> u64; 3] = [|n| n, |n| 20_000 - n, |n| n * 7919 % 20_000];
     for order in orders {
-        let mut zset = Zset::new(Seed::new(3));
+        let mut zset = Zset::new(*SEED);
         for n in 0..count {
             let score = order(n);
             assert_eq!(
@@ -326,7 +330,7 @@ fn a_tree_of_three_levels_keeps_its_order() {
 
 #[test]
 fn scanning_meets_every_member() {
-    let mut zset = Zset::new(Seed::new(3));
+    let mut zset = Zset::new(*SEED);
     for n in 0..5000 {
         zset.insert(format!("m{n}").as_bytes(), f64::from(n));
     }
@@ -344,7 +348,7 @@ fn scanning_meets_every_member() {
 
 #[test]
 fn a_stored_result_takes_the_smallest_form() {
-    let mut zset = Zset::new(Seed::new(3));
+    let mut zset = Zset::new(*SEED);
     zset.insert(b"12", 0.1);
     zset.insert(b"b", -1.0);
     let entry = zset::into_entry(b"key", zset.clone(), limits(2));
