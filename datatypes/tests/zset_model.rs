@@ -1,8 +1,8 @@
 //! Sorted sets in both forms against a map and a sorted vector. valgrind runs this binary, too.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use ostraka_datatypes::hash::Seed;
 use ostraka_datatypes::packed::Element;
