@@ -10,7 +10,7 @@ use crate::raw::entry::Encoding;
 use crate::raw::field::Field;
 use crate::raw::table::{Entry, Occupied, Ref, Table};
 
-/// Measured: 37 B per field of 10 + 10 bytes at 1 M fields, allocations included.
+/// Measured: 40 B of RSS per field of 10 + 10 bytes at 1 M fields, allocations included.
 pub struct Hash {
     table: Table<Field>,
     /// Bytes of the fields.
