@@ -153,11 +153,11 @@ fn small_blobs_are_copied_and_large_ones_referenced() {
 
 #[test]
 fn an_idle_output_holds_nothing() {
-    let mut spare = Vec::with_capacity(4096);
     let mut output = Output::new();
     assert_eq!(output.allocated(), 0);
-    output.lend(&mut spare);
-    assert_eq!((output.allocated(), spare.capacity()), (4096, 0));
+    assert!(!output.has_buffer());
+    output.lend(Vec::with_capacity(4096));
+    assert_eq!((output.allocated(), output.has_buffer()), (4096, true));
     Reply::new(&mut output, Resp2).ok();
     assert_eq!(output.release().capacity(), 0, "what is unsent stays");
     output.advance(5);

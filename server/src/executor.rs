@@ -40,6 +40,9 @@ pub const SMALL_REPLY: usize = 16 * 1024;
 /// A larger buffer than this is given back rather than kept for the next reply.
 const BUFFER_MAX: usize = 128 * 1024;
 
+/// Buffers kept: as many connections as are answered in a turn of a busy loop.
+const BUFFERS: usize = 32;
+
 /// One per loop.
 pub struct Executor {
     /// The loop's number.
@@ -69,8 +72,8 @@ pub struct Executor {
     begun: u64,
     /// Loops (never more than cells) that have mail and were asleep.
     asleep: CellSet,
-    /// A buffer that replies are gathered in, lent from connection to connection.
-    buffer: Vec<u8>,
+    /// Buffers that replies are gathered in, lent from connection to connection; the warmest is the last.
+    buffers: Vec<Vec<u8>>,
     /// An empty queue, lent from transaction to transaction.
     queue: Option<Box<Queue>>,
     /// Keys that somebody waits for and that have been changed; served before the cells are put down.
@@ -101,7 +104,7 @@ impl Executor {
             heap: ThreadBytes::new(),
             begun: 0,
             asleep: CellSet::EMPTY,
-            buffer: Vec::new(),
+            buffers: Vec::with_capacity(BUFFERS),
             queue: None,
             ready: VecDeque::new(),
         };
@@ -199,17 +202,22 @@ impl Executor {
         }
     }
 
-    /// Gives an output that has no buffer the loop's warm one.
+    /// Gives an output that has no buffer a warm one.
     #[inline]
     pub fn lend_buffer(&mut self, output: &mut Output) {
-        output.lend(&mut self.buffer);
+        if !output.has_buffer()
+            && let Some(buffer) = self.buffers.pop()
+        {
+            output.lend(buffer);
+        }
     }
 
     /// Keeps the buffer of an output that has been sent.
     #[inline]
     pub fn take_buffer(&mut self, buffer: Vec<u8>) {
-        if buffer.capacity() > self.buffer.capacity() && buffer.capacity() <= BUFFER_MAX {
-            self.buffer = buffer;
+        let worth_it = (1..=BUFFER_MAX).contains(&buffer.capacity());
+        if worth_it && self.buffers.len() < BUFFERS {
+            self.buffers.push(buffer);
         }
     }
 

@@ -308,12 +308,20 @@ impl Output {
         std::mem::take(self).tail.bytes
     }
 
-    /// Takes over `buffer` if this output has none of its own: one warm buffer serves all connections of a loop.
+    /// Whether it has memory of its own to write to.
     #[inline]
-    pub fn lend(&mut self, buffer: &mut Vec<u8>) {
-        if self.tail.bytes.capacity() == 0 && buffer.is_empty() {
-            std::mem::swap(&mut self.tail.bytes, buffer);
-        }
+    pub fn has_buffer(&self) -> bool {
+        self.tail.bytes.capacity() > 0
+    }
+
+    /// Writes on in `buffer`: a few warm ones serve all connections of a loop.
+    ///
+    /// # Panics
+    /// If this output [has a buffer](Self::has_buffer) already, or `buffer` is not empty.
+    #[inline]
+    pub fn lend(&mut self, buffer: Vec<u8>) {
+        assert!(!self.has_buffer() && buffer.is_empty());
+        self.tail.bytes = buffer;
     }
 }
 

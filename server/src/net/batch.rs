@@ -104,9 +104,31 @@ impl Request {
 pub struct Batch {
     spans: Vec<Span>,
     pub(super) requests: Vec<Request>,
+    /// What has been parsed and not executed, if that was done ahead.
+    ahead: Option<Ahead>,
+}
+
+struct Ahead {
+    gathered: Gathered,
+    /// The database that its connection has selected.
+    db: usize,
 }
 
 impl Batch {
+    /// Parses the first commands in `input`, which [`Batch::serve`] is going to be called with.
+    pub fn parse_ahead(&mut self, connection: &mut Connection, input: &mut [u8], exec: &Executor) {
+        let gathered = self.gather(connection, input, 0, exec);
+        let session = connection.session.as_ref();
+        let db = session.map_or(0, |session| session.db());
+        self.ahead = Some(Ahead { gathered, db });
+    }
+
+    /// The key that the first command parsed ahead names first, and its database.
+    fn key_ahead(&self) -> Option<(usize, FirstKey)> {
+        let ahead = self.ahead.as_ref()?;
+        Some((ahead.db, self.requests.first()?.key?))
+    }
+
     /// Executes the commands in `input`, which begins at a command. Returns the number of bytes consumed.
     pub fn serve(
         &mut self,
@@ -117,12 +139,14 @@ impl Batch {
         let mut consumed = 0;
         loop {
             if connection.record.is_doomed() {
+                self.ahead = None;
                 return (consumed, Served::Aborted);
             }
-            if connection.is_choked(exec) {
-                return (consumed, Served::Choked);
-            }
-            let parsed = self.gather(connection, input, consumed, exec);
+            let parsed = match self.ahead.take() {
+                Some(ahead) => ahead.gathered,
+                None if connection.is_choked(exec) => return (consumed, Served::Choked),
+                None => self.gather(connection, input, consumed, exec),
+            };
             if !self.requests.is_empty() {
                 let (executed, stopped) = self.execute(connection, input, exec);
                 if let Some(served) = stopped {
@@ -371,7 +395,7 @@ impl Batch {
         (at, Some(served))
     }
 
-    /// Brings the buckets of the first keys of a group into the cache, then the entries that they point to.
+    /// Has the entries of the first keys of a group of commands loaded.
     pub(super) fn prefetch(&self, from: usize, db: usize, access: &Access<'_>) {
         let end = self.requests.len().min(from + GROUP);
         let requests = &self.requests[from..end];
@@ -379,16 +403,9 @@ impl Batch {
             return;
         }
         let held = access.set();
-        let keys = || {
-            let keys = requests.iter().filter_map(|request| request.key);
-            keys.filter(|key| held.contains(key.cell))
-        };
-        for key in keys() {
-            access.peek(key.cell).db(db).prefetch_bucket(key.hash);
-        }
-        for key in keys() {
-            access.peek(key.cell).db(db).prefetch_entry(key.hash);
-        }
+        let keys = requests.iter().filter_map(|request| request.key);
+        let keys = keys.filter(|key| held.contains(key.cell));
+        prefetch(keys.map(|key| (db, key)), access);
     }
 
     /// The arguments of a command, with what is known of its first key.
@@ -514,6 +531,7 @@ impl Batch {
         Self {
             spans: Vec::with_capacity(2 * BATCH),
             requests: Vec::with_capacity(BATCH),
+            ahead: None,
         }
     }
 
@@ -561,6 +579,34 @@ impl Batch {
             bounced: None,
             listed: None,
         })
+    }
+}
+
+/// Has the entries that several connections ask for first loaded, as far as their cells can be had.
+pub fn prefetch_ahead<'b>(batches: impl Iterator<Item = &'b Batch> + Clone, exec: &mut Executor) {
+    let keys = batches.filter_map(Batch::key_ahead);
+    let mut wish = CellSet::EMPTY;
+    keys.clone().for_each(|(_, key)| wish.insert(key.cell));
+    // One by itself is loaded as fast when it is looked for.
+    if keys.clone().nth(1).is_none() {
+        return;
+    }
+    let cells = &exec.server.cells;
+    if let Some(mut held) = cells.try_take_some(CellSet::EMPTY, wish, exec) {
+        let had = held.set();
+        prefetch(keys.filter(|(_, key)| had.contains(key.cell)), &held.access());
+        held.release(exec);
+    }
+}
+
+/// Brings the buckets of keys into the cache, then the entries that they point to.
+#[inline]
+fn prefetch(keys: impl Iterator<Item = (usize, FirstKey)> + Clone, access: &Access<'_>) {
+    for (db, key) in keys.clone() {
+        access.peek(key.cell).db(db).prefetch_bucket(key.hash);
+    }
+    for (db, key) in keys {
+        access.peek(key.cell).db(db).prefetch_entry(key.hash);
     }
 }
 

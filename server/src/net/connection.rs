@@ -287,12 +287,13 @@ impl Connection {
 
     /// The output for a parcel to go on with. What is unsent goes along, so that it leaves together with the parcel's
     /// replies.
-    pub fn lend_output(&mut self, exec: &Executor) -> Output {
+    pub fn lend_output(&mut self, exec: &mut Executor) -> Output {
         let mut lent = Output::new();
         if !self.backlogged && self.output.is_whole() {
             self.output_is_lent = true;
             std::mem::swap(&mut lent, &mut self.output);
         }
+        exec.lend_buffer(&mut lent);
         lent.set_limit(exec.output_limit());
         lent
     }

@@ -7,6 +7,8 @@
 //! and written once, at the end of the turn. A connection is freed at one place only (`bury`), at the end of
 //! the turn in which something marked it.
 
+mod intake;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -14,13 +16,14 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::batch::{Batch, Served};
-use super::connection::{Connection, Flushed, Received, Waiting};
+use self::intake::{SEATS, Seat};
+use super::batch::Served;
+use super::connection::{Connection, Flushed, Waiting};
 use super::parcel::Parcel;
 use crate::blocking::{self, Blocked, Ending};
 use crate::clients::{self, ClientRecord, flag};
 use crate::executor::Executor;
-use crate::os::platform::{LISTENER_TOKEN, Platform, Ready, Socket};
+use crate::os::platform::{Platform, Ready, Socket};
 use crate::os::reactor;
 use crate::server::Server;
 use crate::session::Session;
@@ -28,12 +31,6 @@ use crate::shards::CellSet;
 use crate::shards::mailbox::Mailbox;
 use crate::task::{Bounce, Errand, Job, Mail, Origin, Task};
 use crate::{admission, duties};
-
-/// Bytes read from a socket at a time; one buffer serves all connections of the loop.
-const READ_BUFFER: usize = 64 * 1024;
-
-/// Reads of one connection per turn, so that a fast sender does not keep the others waiting.
-const READS_PER_TURN: u32 = 4;
 
 /// Connections accepted per turn.
 const ACCEPTS_PER_TURN: u32 = 200;
@@ -53,8 +50,7 @@ pub struct EventLoop {
     exec: Executor,
     connections: Slab<Connection>,
     ready: Vec<Ready>,
-    read_buffer: Vec<u8>,
-    batch: Batch,
+    seats: Box<[Seat]>,
     mail: Vec<Mail>,
     /// Connections with something to write at the end of this turn.
     unflushed: Vec<usize>,
@@ -84,8 +80,7 @@ impl EventLoop {
             exec,
             connections: Slab::new(),
             ready: Vec::new(),
-            read_buffer: vec![0; READ_BUFFER],
-            batch: Batch::default(),
+            seats: Seat::row(),
             mail: Vec::new(),
             unflushed: Vec::new(),
             hungry: Vec::new(),
@@ -224,20 +219,8 @@ impl EventLoop {
             }
         }
         let ready = std::mem::take(&mut self.ready);
-        for event in &ready {
-            if event.token >= LISTENER_TOKEN {
-                self.accept(event.token - LISTENER_TOKEN);
-                continue;
-            }
-            if event.writable {
-                self.writable(event.token);
-            }
-            if event.closed {
-                self.peer_closed(event.token);
-            }
-            if event.readable {
-                self.readable(event.token);
-            }
+        for group in ready.chunks(SEATS) {
+            self.serve_group(group);
         }
         self.ready = ready;
     }
@@ -336,37 +319,6 @@ impl EventLoop {
         }
     }
 
-    fn readable(&mut self, token: usize) {
-        for _ in 0..READS_PER_TURN {
-            let Some(connection) = self.connections.get_mut(token) else {
-                return;
-            };
-            if connection.waiting != Waiting::Nothing
-                || connection.is_choked(&self.exec)
-                || connection.is_closing()
-            {
-                connection.readable = true;
-                return;
-            }
-            match connection.receive(&mut self.read_buffer, &self.exec) {
-                Received::Nothing => {
-                    connection.readable = false;
-                    return;
-                }
-                Received::Closed => return self.doom(token),
-                Received::Bytes { fresh, drained } => {
-                    let drained = drained && !connection.peer_closed;
-                    connection.readable = !drained;
-                    self.serve(token, fresh);
-                    if drained {
-                        return;
-                    }
-                }
-            }
-        }
-        self.hunger(token);
-    }
-
     /// Has a connection served next turn, event or not.
     fn hunger(&mut self, token: usize) {
         if let Some(connection) = self.connections.get_mut(token)
@@ -375,29 +327,6 @@ impl EventLoop {
             connection.hungry = true;
             self.hungry.push(token);
         }
-    }
-
-    /// Executes what the connection has received: its own buffer, or the first `fresh` bytes of the read buffer.
-    fn serve(&mut self, token: usize, fresh: usize) {
-        let Some(connection) = self.connections.get_mut(token) else {
-            return;
-        };
-        // What was acknowledged before these bytes were sent must be in force for them.
-        self.exec.catch_up();
-        let served = if fresh > 0 {
-            let (consumed, served) =
-                self.batch
-                    .serve(connection, &mut self.read_buffer[..fresh], &mut self.exec);
-            connection.keep(&self.read_buffer[consumed..fresh]);
-            served
-        } else {
-            let mut input = std::mem::take(&mut connection.input);
-            let (consumed, served) = self.batch.serve(connection, &mut input, &mut self.exec);
-            connection.give_back(input, consumed);
-            served
-        };
-        self.exec.wake();
-        self.settle(token, served);
     }
 
     fn settle(&mut self, token: usize, served: Served) {
@@ -599,7 +528,7 @@ impl EventLoop {
         }
         connection.pending = false;
         if !connection.input.is_empty() {
-            self.serve(token, 0);
+            self.serve(token, 0, 0);
         }
         if self.connections[token].readable {
             self.readable(token);
