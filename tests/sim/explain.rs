@@ -1,7 +1,8 @@
 //! Replays the commands in the order that the witness saw, and compares every reply.
 //!
 //! Of a transaction the witness sees MULTI when it is said; what was queued, and EXEC behind it, when it is executed:
-//! as one. Of one that is given up it sees MULTI and EXEC alone.
+//! as one, at the moment of the first of them, however late the witness hears of the others. Of one that is given up it
+//! sees MULTI and EXEC alone.
 
 use std::collections::HashMap;
 
@@ -23,6 +24,8 @@ struct Story<'a> {
     next: usize,
     /// What came of the queued commands, since MULTI.
     results: Option<Vec<Vec<String>>>,
+    /// When the first of them was executed.
+    executed_ms: i64,
     /// Watched keys, and how often each had been changed by then.
     watched: Vec<(String, u64)>,
 }
@@ -162,6 +165,7 @@ impl<'a> Story<'a> {
             requests: &client.requests,
             next: 0,
             results: None,
+            executed_ms: 0,
             watched: Vec::new(),
         }
     }
@@ -192,8 +196,9 @@ impl<'a> Story<'a> {
                     !changed,
                     "a transaction was executed that was to be given up"
                 );
+                self.executed_ms = now_ms;
             }
-            results.push(model.execute(&request.args, now_ms));
+            results.push(model.execute(&request.args, self.executed_ms));
             return Effect::Queued;
         }
         if matches!(name, "BLPOP" | "BLMOVE") {

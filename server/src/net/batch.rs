@@ -594,7 +594,10 @@ pub fn prefetch_ahead<'b>(batches: impl Iterator<Item = &'b Batch> + Clone, exec
     let cells = &exec.server.cells;
     if let Some(mut held) = cells.try_take_some(CellSet::EMPTY, wish, exec) {
         let had = held.set();
-        prefetch(keys.filter(|(_, key)| had.contains(key.cell)), &held.access());
+        prefetch(
+            keys.filter(|(_, key)| had.contains(key.cell)),
+            &held.access(),
+        );
         held.release(exec);
     }
 }

@@ -41,6 +41,10 @@ const ACCEPT_BACK_OFF_NS: u64 = 10_000_000;
 /// Pause before a command that has to wait for somebody's long work is tried again.
 const TRY_AGAIN_EVERY: Duration = Duration::from_micros(500);
 
+/// Times that a loop which has just served several connections looks for more before it sleeps, having let others run
+/// first: together about as long as to fall asleep and be woken would take.
+const LAST_LOOKS: u32 = 3;
+
 /// Connections looked after per tenth of a second, at most.
 const SWEPT_PER_ROUND: usize = 2000;
 
@@ -71,6 +75,8 @@ pub struct EventLoop {
     jobs: Vec<(usize, u64, Box<dyn Job>)>,
     next_home: usize,
     next_cron_ns: u64,
+    /// See [`LAST_LOOKS`].
+    looks_left: u32,
 }
 
 impl EventLoop {
@@ -94,6 +100,7 @@ impl EventLoop {
             jobs: Vec::new(),
             next_home: 0,
             next_cron_ns: 0,
+            looks_left: 0,
         }
     }
 
@@ -122,7 +129,15 @@ impl EventLoop {
     pub fn rest(&mut self) -> Duration {
         let busy = !self.hungry.is_empty() || !self.jobs.is_empty() || !self.unflushed.is_empty();
         let wait = duties::until_next(&self.exec, self.next_cron_ns).min(self.until_overdue());
-        let may_sleep = !busy && !wait.is_zero() && self.mailbox().before_sleep();
+        if busy || wait.is_zero() {
+            return Duration::ZERO;
+        }
+        if self.looks_left > 0 {
+            self.looks_left -= 1;
+            std::thread::yield_now();
+            return Duration::ZERO;
+        }
+        let may_sleep = self.mailbox().before_sleep();
         if may_sleep { wait } else { Duration::ZERO }
     }
 
@@ -219,6 +234,9 @@ impl EventLoop {
             }
         }
         let ready = std::mem::take(&mut self.ready);
+        if ready.len() > 1 {
+            self.looks_left = LAST_LOOKS;
+        }
         for group in ready.chunks(SEATS) {
             self.serve_group(group);
         }
