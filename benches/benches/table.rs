@@ -2,7 +2,7 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use ostraka_datatypes::hash::Seed;
-use ostraka_datatypes::raw::table::{Entry, Keyed, Owned, Table};
+use ostraka_datatypes::raw::table::{Entry, Keyed, Owned, Table, prefetch};
 use std::collections::HashMap;
 use std::hint::black_box;
 
@@ -66,8 +66,7 @@ fn lookups(criterion: &mut Criterion) {
                 &mut batch,
                 |keys| {
                     let hashes = keys.map(|key| table.hash(&key));
-                    hashes.iter().for_each(|&hash| table.prefetch_bucket(hash));
-                    hashes.iter().for_each(|&hash| table.prefetch_element(hash));
+                    prefetch(&hashes.map(|hash| table.spot(hash)));
                     keys.iter()
                         .zip(hashes)
                         .filter(|(key, hash)| table.get(*hash, *key).is_some())

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
 use ostraka_datatypes::hash::Seed;
-use ostraka_datatypes::raw::table::{Elements, Keyed, Owned, Progress, Table, Visitor};
+use ostraka_datatypes::raw::table::{Elements, Keyed, Owned, Progress, Table, Visitor, prefetch};
 use std::time::Instant;
 
 #[global_allocator]
@@ -122,12 +122,8 @@ fn look_up(table: &Items, name: &str) {
         let mut hashes = [0; BATCH];
         for (hash, key) in hashes.iter_mut().zip(batch) {
             *hash = table.hash(key);
-            table.prefetch_bucket(*hash);
         }
-        hashes
-            .iter()
-            .take(batch.len())
-            .for_each(|&hash| table.prefetch_element(hash));
+        prefetch(&hashes.map(|hash| table.spot(hash))[..batch.len()]);
         found_batched += batch
             .iter()
             .zip(hashes)

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use crate::hashes::Hash;
 use crate::list::List;
 use crate::raw::entry::{Encoding, Type};
+use crate::raw::table::Spot;
 use crate::raw::zset::Zset;
 use crate::set::Set;
 
@@ -62,6 +63,25 @@ collections! {
     List(List) = Type::List,
     Set(Set) = Type::Set,
     Zset(Zset) = Type::Zset,
+}
+
+/// Elements from which on a collection is not likely to be in the cache as a whole.
+const WORTH_LOADING: usize = 4096;
+
+impl Collection {
+    /// Where `element` is looked for: what may be loaded before it is needed. `None` if that would gain nothing.
+    #[inline]
+    pub fn spot(&self, element: &[u8]) -> Option<Spot<'_>> {
+        if self.len() < WORTH_LOADING {
+            return None;
+        }
+        match self {
+            Self::Hash(hash) => hash.spot(element),
+            Self::Set(set) => set.spot(element),
+            Self::Zset(zset) => zset.spot(element),
+            Self::List(_) => None,
+        }
+    }
 }
 
 /// A large collection as entries and readers refer to it.

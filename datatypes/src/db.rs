@@ -7,11 +7,12 @@
 //! A hash whose fields have deadlines has one item for all of them, at its alarm (see [`hashes`]), which is never later
 //! than the earliest of these deadlines. When it rings, what is due goes, and the alarm is set anew.
 
+use crate::collection::Collection;
 use crate::expiry::{ExpiryIndex, Verdict};
 use crate::hash::Seed;
 use crate::hashes;
 use crate::raw::entry::{Entry, Type, Value};
-use crate::raw::table::{Occupied, Ref, Table};
+use crate::raw::table::{Occupied, Ref, Spot, Table};
 
 /// An entry to be looked at, for as long as its database is borrowed.
 pub type EntryRef<'a> = Ref<'a, Entry>;
@@ -138,14 +139,16 @@ impl Db {
         (self.table.bytes(), self.deadlines.bytes())
     }
 
+    /// Where an entry would be.
     #[inline]
-    pub fn prefetch_bucket(&self, hash: u64) {
-        self.table.prefetch_bucket(hash);
+    pub fn spot(&self, hash: u64) -> Option<Spot<'_>> {
+        self.table.spot(hash)
     }
 
+    /// The large collection that `key` holds.
     #[inline]
-    pub fn prefetch_entry(&self, hash: u64) {
-        self.table.prefetch_element(hash);
+    pub fn large(&self, hash: u64, key: &[u8]) -> Option<&Collection> {
+        self.table.get(hash, key)?.into_large()
     }
 
     /// The entry of `key`, unless its deadline is at or before `now_ms`.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use ostraka_datatypes::hash::Seed;
+use ostraka_datatypes::db::Db;
+use ostraka_datatypes::hash::{Seed, hash};
 use ostraka_datatypes::hashes::{self, FieldTtl, HashMut, HashRef, Limits};
 use ostraka_datatypes::raw::entry::{Encoding, Entry, Type};
+use ostraka_datatypes::raw::table::prefetch;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -263,4 +265,25 @@ fn a_large_hash_takes_less_than_44_bytes_per_field() {
     }
     let each = entry.memory_usage() / 50_000;
     assert!(each < 44, "{each} bytes");
+}
+
+#[test]
+fn what_a_lookup_in_a_large_hash_reads_can_be_loaded_before() {
+    let limits = Limits {
+        entries: 0,
+        text: 0,
+        seed: *SEED,
+    };
+    let (mut db, mut entry) = (Db::new(*SEED), Entry::packed(Type::Hash, b"key", &[], None));
+    let mut fields = HashMut::of(&mut entry, 1, limits);
+    for number in 0..5_000_u32 {
+        fields.set(&number.to_le_bytes(), b"value", FieldTtl::Clear);
+    }
+    let at = hash(&SEED, b"key");
+    db.insert(at, entry, 0);
+    let large = db.large(at, b"key").expect("a large hash");
+    let spots = [large.spot(&7_u32.to_le_bytes()), large.spot(b"missing")];
+    assert!(spots.iter().all(Option::is_some));
+    prefetch(&spots);
+    assert!(db.large(at, b"another").is_none());
 }

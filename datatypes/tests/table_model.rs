@@ -2,7 +2,7 @@
 
 mod table_support;
 
-use ostraka_datatypes::raw::table::{Element, Entry, Owned, Table};
+use ostraka_datatypes::raw::table::{Element, Entry, Owned, Table, prefetch};
 use proptest::prelude::*;
 use table_support::*;
 
@@ -184,8 +184,7 @@ fn a_wrong_hash_finds_nothing_and_harms_nothing() {
     let key = key_of(5);
     assert!(table.get(!hash_of::<64>(&key), &key).is_none());
     assert!(table.find_by(0, |_| true).is_none());
-    table.prefetch_bucket(1);
-    table.prefetch_element(1);
+    prefetch(&[table.spot(1)]);
     assert_eq!(table.hash(&key), pair::<64>(5, 0).hash(&SEED));
     table.insert_new(1, pair(5, 1), 0);
     (1_000..20_000).for_each(|number| table.insert_new(0, pair(number, number), 0));
@@ -202,7 +201,6 @@ fn the_empty_table_answers_everything() {
         table.scan(u64::MAX, usize::MAX, |_| panic!("an element")),
         0
     );
-    table.prefetch_bucket(1);
-    table.prefetch_element(1);
+    prefetch(&[table.spot(1)]);
     table.verify().unwrap();
 }

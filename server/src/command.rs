@@ -68,6 +68,8 @@ pub struct Command {
     /// For commands whose keys, or the flags of their keys, depend on more than `keys` can say.
     pub find_keys: Option<KeyFinder>,
     pub route: Route,
+    /// The argument that names an element of the collection at the first key, which may be loaded ahead; 0: none does.
+    pub element: usize,
     /// Beyond those that follow from the flags; see [`Command::acl_categories`].
     pub categories: Categories,
     pub group: Group,
@@ -144,6 +146,7 @@ impl Command {
         keys: &[],
         find_keys: None,
         route: Route::Keys,
+        element: 0,
         categories: 0,
         group: Group::Generic,
         since: "",

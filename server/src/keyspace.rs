@@ -10,6 +10,7 @@ use ostraka_datatypes::collection::{Collection, Large};
 use ostraka_datatypes::db::{Db, EntryRef, Found, Lookup};
 use ostraka_datatypes::hashes;
 use ostraka_datatypes::raw::entry::{Entry, Type, Value};
+use ostraka_datatypes::raw::table::prefetch;
 
 use crate::blocking::Name;
 use crate::config::settings::EvictionPolicy;
@@ -236,18 +237,11 @@ impl<'a> Keyspace<'a> {
                 *place = Some(key);
                 size += 1;
             }
-            let group = || group[..size].iter().flatten();
             if size > 1 {
-                for key in group() {
-                    let shard = self.access.peek(key.cell);
-                    shard.db(self.db).prefetch_bucket(key.hash);
-                }
-                for key in group() {
-                    let shard = self.access.peek(key.cell);
-                    shard.db(self.db).prefetch_entry(key.hash);
-                }
+                let spot = |key: Key<'_>| self.access.peek(key.cell).db(self.db).spot(key.hash);
+                prefetch(&group.map(|key| key.and_then(spot))[..size]);
             }
-            for key in group() {
+            for key in group[..size].iter().flatten() {
                 each(self, nth, *key);
                 nth += 1;
             }

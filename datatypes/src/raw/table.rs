@@ -81,6 +81,26 @@ pub struct Table<E: Element> {
     owns: PhantomData<E>,
 }
 
+/// Where a table looks for a hash.
+#[derive(Clone, Copy)]
+pub struct Spot<'a> {
+    segment: Segment,
+    hash: u64,
+    table: PhantomData<&'a ()>,
+}
+
+/// Starts loading what lookups at these places, of any tables, are going to read: all buckets, then, when they have
+/// arrived, the elements that are most likely the ones. A batch of 16 hides most of the memory's latency.
+#[inline]
+pub fn prefetch(spots: &[Option<Spot<'_>>]) {
+    for spot in spots.iter().flatten() {
+        spot.segment.prefetch_home(spot.hash);
+    }
+    for spot in spots.iter().flatten() {
+        spot.segment.prefetch_element(spot.hash);
+    }
+}
+
 impl<E: Element> Table<E> {
     /// An empty table, which allocates nothing. `seed` must be the one that its users hash with.
     #[must_use]
@@ -189,22 +209,15 @@ impl<E: Element> Table<E> {
         Some(self.get_mut(hash, key)?.remove())
     }
 
-    /// First stage of a batched lookup: starts loading the bucket. A batch of 16 hides most of the memory's
-    /// latency: prefetch all buckets, then all elements, then look up.
+    /// Where an element would be: `None` in an empty table.
     #[inline]
-    pub fn prefetch_bucket(&self, hash: u64) {
-        if let Some(segment) = self.segment(hash) {
-            segment.prefetch_home(hash);
-        }
-    }
-
-    /// Second stage of a batched lookup, when the bucket has arrived: starts loading the element that is most
-    /// likely the one.
-    #[inline]
-    pub fn prefetch_element(&self, hash: u64) {
-        if let Some(segment) = self.segment(hash) {
-            segment.prefetch_element(hash);
-        }
+    pub fn spot(&self, hash: u64) -> Option<Spot<'_>> {
+        let segment = self.segment(hash)?;
+        Some(Spot {
+            segment,
+            hash,
+            table: PhantomData,
+        })
     }
 
     #[inline(always)]

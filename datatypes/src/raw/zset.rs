@@ -20,7 +20,7 @@ pub use self::scored::Scored;
 use self::tree::Tree;
 use crate::hash::Seed;
 use crate::raw::entry::Encoding;
-use crate::raw::table::{self, Table};
+use crate::raw::table::{self, Spot, Table};
 
 pub struct Zset {
     table: Table<Scored>,
@@ -64,6 +64,12 @@ impl Zset {
     /// Allocated bytes.
     pub fn memory_usage(&self) -> usize {
         self.bytes + self.table.bytes() + self.tree.memory_usage()
+    }
+
+    /// Where a member is looked for.
+    #[inline]
+    pub fn spot(&self, member: &[u8]) -> Option<Spot<'_>> {
+        self.table.spot(self.table.hash(member))
     }
 
     #[inline]

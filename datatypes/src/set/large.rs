@@ -14,7 +14,7 @@ use crate::hash::Seed;
 use crate::packed::Element;
 use crate::raw::entry::Encoding;
 use crate::raw::member::Member;
-use crate::raw::table::{Entry, Ref, Table};
+use crate::raw::table::{Entry, Ref, Spot, Table};
 
 use super::below;
 use super::chunks::Chunks;
@@ -81,6 +81,16 @@ impl Set {
     /// Allocated bytes.
     pub fn memory_usage(&self) -> usize {
         self.ints.memory_usage() + self.texts.bytes() + self.text_bytes
+    }
+
+    /// Where a member is looked for that is no integer.
+    #[inline]
+    pub fn spot(&self, member: &[u8]) -> Option<Spot<'_>> {
+        let is_text = matches!(Element::of(member), Element::Bytes(_));
+        if !is_text {
+            return None;
+        }
+        self.texts.spot(self.texts.hash(member))
     }
 
     #[inline]

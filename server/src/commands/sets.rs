@@ -36,7 +36,7 @@ pub fn limits(db: &mut Keyspace<'_>) -> Limits {
 }
 
 command! { SADD =
-    name: "sadd", run: sadd, arity: -3, flags: WRITE | DENYOOM | FAST, keys: &[key(1, RW | INSERT)],
+    name: "sadd", run: sadd, arity: -3, flags: WRITE | DENYOOM | FAST, keys: &[key(1, RW | INSERT)], element: 2,
     categories: SET, group: Group::Set, since: "1.0.0",
     complexity: "O(1) for each element added, so O(N) to add N elements when the command is called \
         with multiple arguments.",
@@ -60,7 +60,7 @@ fn sadd(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { SREM =
-    name: "srem", run: srem, arity: -3, flags: WRITE | FAST, keys: &[key(1, RW | DELETE)],
+    name: "srem", run: srem, arity: -3, flags: WRITE | FAST, keys: &[key(1, RW | DELETE)], element: 2,
     categories: SET, group: Group::Set, since: "1.0.0",
     complexity: "O(N) where N is the number of members to be removed.",
     summary: "Removes one or more members from a set. Deletes the set if the last member was \
@@ -122,7 +122,7 @@ fn smove(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { SISMEMBER =
-    name: "sismember", run: sismember, arity: 3, flags: READONLY | FAST, keys: &[key(1, RO)],
+    name: "sismember", run: sismember, arity: 3, flags: READONLY | FAST, keys: &[key(1, RO)], element: 2,
     categories: SET, group: Group::Set, since: "1.0.0", complexity: "O(1)",
     summary: "Determines whether a member belongs to a set.",
     syntax: "key<key> member<string>",
@@ -138,7 +138,7 @@ fn sismember(c: &mut Call<'_>) -> Outcome {
 
 command! { SMISMEMBER =
     name: "smismember", run: smismember, arity: -3, flags: READONLY | FAST,
-    keys: &[key(1, RO | ACCESS)], categories: SET, group: Group::Set, since: "6.2.0",
+    keys: &[key(1, RO | ACCESS)], element: 2, categories: SET, group: Group::Set, since: "6.2.0",
     complexity: "O(N) where N is the number of elements being checked for membership",
     summary: "Determines whether multiple members belong to a set.",
     syntax: "key<key> member<string>...",

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use ostraka_datatypes::resp::{Output, Parser, Progress, ProtocolError, Span};
 
 use super::connection::{Connection, Waiting};
+use super::loading::{Coming, GROUP, load};
 use super::parcel::Parcel;
 use crate::blocking::{self, Blocked};
 use crate::call::Args;
@@ -30,9 +31,6 @@ use crate::{admission, gates};
 
 /// Commands parsed ahead, for which cells are taken once: about 20 µs of work.
 const BATCH: usize = 128;
-
-/// Commands whose entries are loaded together. More gain nothing: the processor can have about 16 misses under way.
-pub(super) const GROUP: usize = 32;
 
 /// How serving ended.
 pub enum Served {
@@ -123,10 +121,24 @@ impl Batch {
         self.ahead = Some(Ahead { gathered, db });
     }
 
-    /// The key that the first command parsed ahead names first, and its database.
-    fn key_ahead(&self) -> Option<(usize, FirstKey)> {
+    /// The first of the commands parsed ahead.
+    fn coming_ahead<'a>(&'a self, input: &'a [u8], router: Router) -> Option<Coming<'a>> {
         let ahead = self.ahead.as_ref()?;
-        Some((ahead.db, self.requests.first()?.key?))
+        self.coming(self.requests.first()?, input, ahead.db, router)
+    }
+
+    fn coming<'a>(
+        &'a self,
+        request: &Request,
+        input: &'a [u8],
+        db: usize,
+        router: Router,
+    ) -> Option<Coming<'a>> {
+        Some(Coming {
+            command: request.command?,
+            args: self.args(request, input, router),
+            db,
+        })
     }
 
     /// Executes the commands in `input`, which begins at a command. Returns the number of bytes consumed.
@@ -314,8 +326,11 @@ impl Batch {
                 return None;
             }
             if (*number - first).is_multiple_of(GROUP) {
-                let session = connection.session.as_ref();
-                self.prefetch(*number, session.map_or(0, |session| session.db()), access);
+                let db = connection
+                    .session
+                    .as_ref()
+                    .map_or(0, |session| session.db());
+                self.load(*number, input, db, exec.server.router, access);
             }
             *number += 1;
             let stop = self.run(request, connection, input, exec, access);
@@ -395,17 +410,24 @@ impl Batch {
         (at, Some(served))
     }
 
-    /// Has the entries of the first keys of a group of commands loaded.
-    pub(super) fn prefetch(&self, from: usize, db: usize, access: &Access<'_>) {
+    /// Has what a group of commands from number `from` on reads loaded.
+    pub(super) fn load(
+        &self,
+        from: usize,
+        input: &[u8],
+        db: usize,
+        router: Router,
+        access: &Access<'_>,
+    ) {
         let end = self.requests.len().min(from + GROUP);
         let requests = &self.requests[from..end];
-        if requests.len() < 2 {
-            return;
+        if requests.len() > 1 {
+            let coming = requests.iter();
+            load(
+                coming.filter_map(|request| self.coming(request, input, db, router)),
+                access,
+            );
         }
-        let held = access.set();
-        let keys = requests.iter().filter_map(|request| request.key);
-        let keys = keys.filter(|key| held.contains(key.cell));
-        prefetch(keys.map(|key| (db, key)), access);
     }
 
     /// The arguments of a command, with what is known of its first key.
@@ -582,34 +604,26 @@ impl Batch {
     }
 }
 
-/// Has the entries that several connections ask for first loaded, as far as their cells can be had.
-pub fn prefetch_ahead<'b>(batches: impl Iterator<Item = &'b Batch> + Clone, exec: &mut Executor) {
-    let keys = batches.filter_map(Batch::key_ahead);
+/// Has what several connections ask for first loaded, as far as the cells can be had.
+pub fn load_ahead<'b>(
+    batches: impl Iterator<Item = (&'b Batch, &'b [u8])> + Clone,
+    exec: &mut Executor,
+) {
+    let server = exec.server;
+    let coming = batches.filter_map(|(batch, input)| batch.coming_ahead(input, server.router));
     let mut wish = CellSet::EMPTY;
-    keys.clone().for_each(|(_, key)| wish.insert(key.cell));
+    let mut keys = 0;
+    for (_, key) in coming.clone().filter_map(|one| one.args.first()) {
+        wish.insert(key.cell);
+        keys += 1;
+    }
     // One by itself is loaded as fast when it is looked for.
-    if keys.clone().nth(1).is_none() {
+    if keys < 2 {
         return;
     }
-    let cells = &exec.server.cells;
-    if let Some(mut held) = cells.try_take_some(CellSet::EMPTY, wish, exec) {
-        let had = held.set();
-        prefetch(
-            keys.filter(|(_, key)| had.contains(key.cell)),
-            &held.access(),
-        );
+    if let Some(mut held) = server.cells.try_take_some(CellSet::EMPTY, wish, exec) {
+        load(coming, &held.access());
         held.release(exec);
-    }
-}
-
-/// Brings the buckets of keys into the cache, then the entries that they point to.
-#[inline]
-fn prefetch(keys: impl Iterator<Item = (usize, FirstKey)> + Clone, access: &Access<'_>) {
-    for (db, key) in keys.clone() {
-        access.peek(key.cell).db(db).prefetch_bucket(key.hash);
-    }
-    for (db, key) in keys {
-        access.peek(key.cell).db(db).prefetch_entry(key.hash);
     }
 }
 

@@ -5,4 +5,5 @@
 pub mod batch;
 pub mod connection;
 pub mod event_loop;
+mod loading;
 pub mod parcel;

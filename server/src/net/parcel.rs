@@ -6,7 +6,8 @@
 
 use ostraka_datatypes::resp::Output;
 
-use super::batch::{Batch, GROUP};
+use super::batch::Batch;
+use super::loading::GROUP;
 use crate::engine::{self, Ended};
 use crate::executor::Executor;
 use crate::gates;
@@ -48,7 +49,9 @@ impl Parcel {
                 return;
             }
             if number.is_multiple_of(GROUP) {
-                self.batch.prefetch(number, session.db(), access);
+                let router = exec.server.router;
+                self.batch
+                    .load(number, &self.bytes, session.db(), router, access);
             }
             let job = &mut self.job;
             match engine::execute(exec, access, command, args, session, output, job) {

@@ -5,13 +5,14 @@
 
 use std::mem::ManuallyDrop;
 use std::ops::Range;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::block::Block;
 use super::{Entry, Form, StringRef, Type};
 use crate::collection::{Collection, Large};
 use crate::packed::Storage;
+use crate::raw::table::Ref;
 
 /// What an entry holds.
 pub enum Held<'a> {
@@ -174,6 +175,20 @@ impl Entry {
         );
         // SAFETY: `disown` made the address of a reference that the entry still holds; not dropping this one keeps it.
         ManuallyDrop::new(unsafe { Arc::from_raw(self.large_at()) })
+    }
+}
+
+impl<'a> Ref<'a, Entry> {
+    /// The large collection that the entry holds, for as long as the table is borrowed.
+    #[inline]
+    pub fn into_large(self) -> Option<&'a Collection> {
+        let Held::Large(collection) = self.held() else {
+            return None;
+        };
+        let collection = NonNull::from(collection);
+        // SAFETY: the entry refers to the collection, and the table, which keeps the entry alive and unmodified, is
+        // borrowed for 'a.
+        Some(unsafe { collection.as_ref() })
     }
 }
 

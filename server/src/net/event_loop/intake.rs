@@ -64,7 +64,9 @@ impl EventLoop {
                 seated[at] = self.seat(event.token, at);
             }
         }
-        batch::prefetch_ahead(self.seats.iter().map(|seat| &seat.batch), &mut self.exec);
+        let seats = self.seats.iter();
+        let batches = seats.map(|seat| (&seat.batch, &seat.buffer[..]));
+        batch::load_ahead(batches, &mut self.exec);
         for (at, seated) in seated.into_iter().enumerate() {
             if let Some(seated) = seated {
                 self.serve_seat(seated, at);
