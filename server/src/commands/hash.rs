@@ -264,13 +264,13 @@ fn list(c: &mut Call<'_>, part: Part) -> Outcome {
     };
     let hash = HashRef::of(&entry, now_ms);
     let len = hash.len();
-    if len <= AT_ONCE || c.session.atomic {
+    if len <= AT_ONCE || !entry.is_large() || c.session.atomic {
         part.open(&mut c.reply, hash.live());
         hash.iter()
             .for_each(|field| part.reply(field, &mut c.reply));
         return Ok(());
     }
-    let frozen = c.db.freeze(key)?.expect("a hash of that size is large");
+    let frozen = c.db.freeze(key)?.expect("it is large");
     let listing = Listing {
         frozen,
         now_ms,

@@ -384,14 +384,12 @@ fn lrange(c: &mut Call<'_>) -> Outcome {
     let list = ListRef::of(&entry);
     let range = span(first, last, list.len());
     let reply = &mut c.reply;
-    if range.len() <= AT_ONCE {
+    if range.len() <= AT_ONCE || !entry.is_large() {
         reply.array(range.len());
         list.each(range, |element| element.reply(reply));
         return Ok(());
     }
-    let Some(list) = c.db.freeze(key)? else {
-        unreachable!("a list of so many elements is large");
-    };
+    let list = c.db.freeze(key)?.expect("it is large");
     let (len, opened) = (range.len(), false);
     c.in_slices(
         len,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ostraka_datatypes::collection::{Collection, Large};
 use ostraka_datatypes::list::{End, Limits, ListMut, ListRef, Removal};
 use ostraka_datatypes::packed::Element;
-use ostraka_datatypes::raw::entry::Type;
+use ostraka_datatypes::raw::entry::{Entry, Type};
 use ostraka_datatypes::resp::Reply;
 
 use super::list::limits;
@@ -72,6 +72,16 @@ impl Search {
             });
         }
         *seen == self.end || found.len() >= self.most
+    }
+
+    /// The same of all elements that are looked at without slices.
+    fn begin(&mut self, entry: &Entry) -> bool {
+        let steps = if entry.is_large() {
+            AT_ONCE
+        } else {
+            usize::MAX
+        };
+        self.advance(ListRef::of(entry), steps)
     }
 
     /// The same for a step of long work.
@@ -162,7 +172,7 @@ fn lpos(c: &mut Call<'_>) -> Outcome {
         reply_positions(&mut c.reply, &[], all);
         return Ok(());
     };
-    let list = ListRef::of(&entry);
+    let len = ListRef::of(&entry).len();
     let from = if options.rank > 0 {
         End::Left
     } else {
@@ -172,20 +182,18 @@ fn lpos(c: &mut Call<'_>) -> Outcome {
         Some(0) => usize::MAX,
         count => count.unwrap_or(1),
     };
-    let mut search = Search::new(c.args.at(2), from, most, list.len());
+    let mut search = Search::new(c.args.at(2), from, most, len);
     search.skip = options.rank.unsigned_abs() - 1;
     if options.max_len > 0 {
         search.end = search.end.min(options.max_len);
     }
-    if search.advance(list, AT_ONCE) {
+    if search.begin(&entry) {
         reply_positions(&mut c.reply, &search.found, all);
         return Ok(());
     }
     let left = search.end - search.seen;
-    match c.db.freeze(c.args.key(1))? {
-        Some(list) => c.in_slices(left.max(AT_ONCE + 1), &[], Position { list, search, all }),
-        None => unreachable!("a list of so many elements is large"),
-    }
+    let list = c.db.freeze(c.args.key(1))?.expect("it is large");
+    c.in_slices(left.max(AT_ONCE + 1), &[], Position { list, search, all })
 }
 
 fn reply_positions(reply: &mut Reply<'_>, found: &[usize], all: bool) {
@@ -239,9 +247,9 @@ fn linsert(c: &mut Call<'_>) -> Outcome {
         c.reply.integer(0);
         return Ok(());
     };
-    let list = ListRef::of(&entry);
-    let mut search = Search::new(pivot, End::Left, 1, list.len());
-    if search.advance(list, AT_ONCE) {
+    let len = ListRef::of(&entry).len();
+    let mut search = Search::new(pivot, End::Left, 1, len);
+    if search.begin(&entry) {
         return insert(&mut c.db, &mut c.reply, key, &search, behind, text);
     }
     let work = Insert {
@@ -325,9 +333,9 @@ fn lrem(c: &mut Call<'_>) -> Outcome {
         c.reply.integer(0);
         return Ok(());
     };
-    let list = ListRef::of(&entry);
-    let mut search = Search::new(text, from, most, list.len());
-    if search.advance(list, AT_ONCE) {
+    let len = ListRef::of(&entry).len();
+    let mut search = Search::new(text, from, most, len);
+    if search.begin(&entry) {
         let removed = c.db.modify(key, Type::List, Missing::Skip, |entry| {
             let removed = ListMut::of(entry, limits).remove(text, from, most);
             Changed::many("lrem", removed as u64, removed)
@@ -337,7 +345,7 @@ fn lrem(c: &mut Call<'_>) -> Outcome {
     }
     let large = c.db.freeze(key)?;
     let Some(Collection::List(list)) = large.as_deref().map(|large| &large.body) else {
-        unreachable!("a list of so many elements is large");
+        unreachable!("it is large");
     };
     let work = Remove {
         removal: Some(Removal::new(list.clone(), text, from, most, limits)),

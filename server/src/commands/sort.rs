@@ -319,7 +319,8 @@ impl Sorting {
             ordered = view.is_ordered();
             (window, chosen) = options.window(view.len(), ordered);
             let (mut cursor, mut more) = (0, !window.is_empty());
-            while more && (window.len() <= AT_ONCE || options.looks_up()) {
+            let at_once = window.len() <= AT_ONCE || options.looks_up() || !entry.is_large();
+            while more && at_once {
                 more = view.gather(&window, &mut cursor, |element| {
                     texts.push(element.to_cow().into());
                 });

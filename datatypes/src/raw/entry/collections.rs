@@ -95,6 +95,13 @@ impl Entry {
         (self.form() == Form::Large).then(|| Arc::clone(&self.borrow_large()))
     }
 
+    /// Whether it holds a large collection: only one of these can be read in slices, however many elements the limits
+    /// let a packed one have.
+    #[inline]
+    pub fn is_large(&self) -> bool {
+        self.form() == Form::Large
+    }
+
     /// Whether somebody reads the large collection that it holds.
     #[inline]
     pub fn is_shared(&self) -> bool {
