@@ -235,16 +235,28 @@ impl<'a> ListMut<'a> {
 
     /// Takes one value from `end`.
     pub fn pop(&mut self, end: End) -> Option<Vec<u8>> {
+        let text = self.take(end);
+        self.shrink();
+        text
+    }
+
+    /// Moves one value from an end to an end. The form is looked at in the end only: it is that of the whole list.
+    pub fn rotate(&mut self, from: End, to: End) -> Option<Vec<u8>> {
+        let text = self.take(from)?;
+        self.push(to, [&text[..]].into_iter());
+        self.shrink();
+        Some(text)
+    }
+
+    fn take(&mut self, end: End) -> Option<Vec<u8>> {
         let limits = self.limits;
-        let text = match self.form() {
+        match self.form() {
             Form::Short(mut block) => match end {
                 End::Left => block.pop_front(),
                 End::Right => block.pop_back(),
             },
             Form::Long(list) => list.pop(end, &limits),
-        };
-        self.shrink();
-        text
+        }
     }
 
     /// Keeps the elements with the indexes of `range` only.

@@ -75,6 +75,14 @@ impl<R> Changed<R> {
         }
     }
 
+    /// The same change, told even if it counts for nothing.
+    pub fn in_any_case(self, event: Event) -> Self {
+        Self {
+            event: Some(event),
+            ..self
+        }
+    }
+
     /// The same change under another event besides.
     pub fn and(self, then: Event) -> Self {
         Self {

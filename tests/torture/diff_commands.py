@@ -14,6 +14,8 @@ YEAR_2100_S = 4102444800
 KEYS_PER_FAMILY = 8
 ODD_KEYS = ["", "{t}a", "{t}b", "{}", "k with spaces", "k\r\nx", "\x00\xff", "x" * 300]
 WRONG_INTEGERS = ["x", "", " 1", "1.0", "0x10", "9223372036854775808", "-9223372036854775809", "+1", "01", "-0"]
+# Commands of one transaction and before it, at most.
+MAX_TRANSACTION = 16
 EXTREMES = ["9223372036854775807", "-9223372036854775808", "9223372036854775806", "4294967296", "2147483648"]
 # Just below and above: inline to out-of-line values, embstr to raw, a one-byte to a two-byte length.
 LENGTHS = [0, 1, 20, 43, 44, 45, 63, 64, 255, 256, 1000, 16383, 16384, 20000]
@@ -267,6 +269,34 @@ class Generator:
         self.r = random.Random(seed)
         self.weights, self.templates = parse(templates)
 
-    def batch(self, count):
-        chosen = self.r.choices(self.templates, self.weights, k=count)
-        return [mutate(self.r, sum((draw(self.r, token) for token in template), [])) for template in chosen]
+    def batch(self, count, parts_ways):
+        """About `count` commands; none behind one by which the servers `parts_ways`."""
+        commands = []
+        while len(commands) < count:
+            commands += self.transaction(parts_ways) if self.r.random() < 0.03 else [self.command()]
+            if any(map(parts_ways, commands[-MAX_TRANSACTION:])):
+                break
+        return commands
+
+    def command(self):
+        (template,) = self.r.choices(self.templates, self.weights)
+        return mutate(self.r, sum((draw(self.r, token) for token in template), []))
+
+    def transaction(self, parts_ways):
+        """Often behind a WATCH of keys that are about to change, and changed between WATCH and MULTI at times. What
+        has the servers go apart comes last. Neither MULTI nor WATCH is queued: Redis 7.0 and we
+        refuse them and go on, Valkey spoils the transaction."""
+        inner = []
+        for command in (self.command() for _ in range(self.r.randrange(8))):
+            if command[0].upper() != "WATCH":
+                inner.append(command)
+            if parts_ways(command):
+                break
+        watched = [c[1] for c in inner if len(c) > 1 and not parts_ways(c)]
+        before = []
+        if self.r.random() < 0.6:
+            before = [["WATCH", any_key(self.r)] + self.r.sample(watched, min(len(watched), 2))]
+            sure = [c for c in inner if not parts_ways(c)]
+            before += self.r.sample(sure, min(len(sure), self.r.choice([0, 0, 1, 2])))
+            before += [["UNWATCH"]] if self.r.random() < 0.05 else []
+        return before + [["MULTI"]] + inner + [["EXEC"] if self.r.random() < 0.92 else ["DISCARD"]]

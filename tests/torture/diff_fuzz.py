@@ -3,38 +3,37 @@
 compared byte by byte (error texts entire, RESP2 and RESP3 in turn), and every so often all the data and whole
 SCAN iterations. Keys carry no hash tag, so a server with several shards is driven across them.
 
-What may differ is listed below in ALLOWED, each with its reason; replies that depend on the moment or on the order
-of a hash table are compared by the rules in RULES.
+All types and transactions take part; each file diff_*.py holds the commands of one area, and what is left out there,
+with its reason. What may differ is in diff_rules.py.
 
   diff_fuzz.py --server 'target/fast/ostraka --port {port} --dir {dir} --shards 4' --ref 'valkey-server --port {port}' --n 100000
-
---all-types adds the commands of diff_other_types.py, for servers that have every type, MULTI and scripts.
 """
 import random
-import re
 import select
 import time
 
 import diff_commands
+import diff_generic
+import diff_geo
+import diff_hashes
 import diff_lists
-import diff_other_types
+import diff_sets
 import diff_zset
+from diff_rules import TTL_SLACK_MS, differ, follow_up, is_null, items, parts_ways, reply_end, shown
 from tlib import Closed, RespError, Server, Timeout, base_args, enc, finish
 
 DATABASES = 4
-MAX_BATCH_BYTES = 256 * 1024
-TTL_SLACK_S = 1
-TTL_SLACK_MS = 2000
 MAX_FAILURES = 8
+AREAS = [diff_lists, diff_zset, diff_sets, diff_hashes, diff_geo, diff_generic]
 
-# (command's first words, pattern of our reply, pattern of the reference's reply, reason)
-ALLOWED = [
-    ("SCAN ", rb"\*2\r\n.*|-ERR syntax error\r\n", rb"-ERR invalid cursor\r\n", "Valkey refuses an empty cursor, Redis reads it as 0"),
-    ("SCAN ", rb"\*2\r\n.*", rb"-ERR unknown type name .*\r\n", "Valkey refuses an unknown type, Redis finds no key of it"),
-    ("SCAN ", rb"-ERR invalid cursor\r\n", rb"\*2\r\n.*", "Redis wraps a negative cursor around; Valkey and we refuse it"),
-    ("SORT", rb"\*.*", rb"-ERR One or more scores can't be converted into double\r\n", "Valkey refuses an empty text as a number, Redis and we sort it as 0"),
-    ("CLIENT ID", rb":\d+\r\n", rb":\d+\r\n", "counts the connections so far"),
-]
+# Every element of a value, in an order that does not depend on the server.
+READERS = {
+    "string": lambda c, key: c.ok("GET", key),
+    "list": lambda c, key: c.ok("LRANGE", key, 0, -1),
+    "hash": lambda c, key: sorted(zip(*[iter(c.ok("HGETALL", key))] * 2)),
+    "set": lambda c, key: sorted(c.ok("SMEMBERS", key)),
+    "zset": lambda c, key: c.ok("ZRANGE", key, 0, -1, "WITHSCORES"),
+}
 
 
 class Peer:
@@ -71,118 +70,16 @@ class Peer:
         return self.c.cmd(*command)
 
 
-def reply_end(buf, at):
-    """Where the reply that starts at `at` ends, or None if it is not complete."""
-    open_items = 1
-    while open_items:
-        eol = buf.find(b"\r\n", at)
-        if eol < 0:
-            return None
-        kind = buf[at]
-        after = eol + 2
-        if kind in b"$=!":
-            length = int(buf[at + 1:eol])
-            after += length + 2 if length >= 0 else 0
-            if after > len(buf):
-                return None
-        elif kind in b"*~>%":
-            open_items += max(0, int(buf[at + 1:eol])) * (2 if kind == ord("%") else 1)
-        open_items -= 1
-        at = after
-    return at
-
-
-def integer(raw):
-    return int(raw[1:-2]) if raw[:1] == b":" else None
-
-
-def within(slack):
-    """Two live deadlines that differ by no more than the clocks were read apart."""
-    def same(ours, theirs):
-        a, b = integer(ours), integer(theirs)
-        return a is not None and b is not None and a >= 0 and b >= 0 and abs(a - b) <= slack
-    return same
-
-
-def same_elements(ours, theirs):
-    return ours[:1] == theirs[:1] and sorted(ours.split(b"\r\n")) == sorted(theirs.split(b"\r\n"))
-
-
-def same_sample(ours, theirs):
-    """ZRANDMEMBER: all elements if more are asked for than there are, else any one."""
-    return same_elements(ours, theirs) or ours[:1] == theirs[:1] == b"$" and not is_null(ours) and not is_null(theirs)
-
-
-def both_keys(ours, theirs):
-    """RANDOMKEY: a key of ours and a key of theirs; that the key exists is checked apart."""
-    return not is_null(ours) and not is_null(theirs) and ours[:1] == b"$" and theirs[:1] == b"$"
-
-
-def both_cursors(ours, theirs):
-    """One SCAN call gives what its server likes; whole iterations are compared apart."""
-    return ours.startswith(b"*2\r\n") and theirs.startswith(b"*2\r\n")
-
-
-def same_shape(ours, theirs):
-    """As many random members."""
-    return ours[:1] == theirs[:1] and ours.count(b"\r\n") == theirs.count(b"\r\n") and ours[:1] != b"-"
-
-
-def same_page(ours, theirs):
-    """A whole collection in one page, in the order of its server."""
-    return ours[:12] == theirs[:12] == b"*2\r\n$1\r\n0\r\n*" and same_elements(ours[11:], theirs[11:])
-
-
-def both_greetings(ours, theirs):
-    """HELLO names the server, its version and the connection's id; the rest of its map is the same."""
-    own = re.compile(rb"(server|version|id)\r\n(\$\d+\r\n.*?|:\d+)\r\n")
-    return ours[:1] in b"*%" and own.sub(b"", ours) == own.sub(b"", theirs)
-
-
-def is_null(raw):
-    return raw in (b"$-1\r\n", b"_\r\n")
-
-
-RULES = {
-    "TTL": within(TTL_SLACK_S), "EXPIRETIME": within(TTL_SLACK_S), "PTTL": within(TTL_SLACK_MS), "PEXPIRETIME": within(TTL_SLACK_MS),
-    "KEYS": same_elements, "SCAN": both_cursors, "HELLO": both_greetings, "RANDOMKEY": both_keys,
-    "SMEMBERS": same_elements, "SINTER": same_elements, "SUNION": same_elements, "SDIFF": same_elements,
-    "SRANDMEMBER": same_shape, "SSCAN": same_page,
-    "ZRANDMEMBER": same_sample, "ZSCAN": same_elements,
-    "HKEYS": same_elements, "HVALS": same_elements, "HGETALL": same_elements,
-}
-
-
-def differ(command, ours, theirs):
-    """Why two replies to one command are not the same, or None."""
-    if ours == theirs:
-        return None
-    rule = RULES.get(command[0].upper())
-    if rule and rule(ours, theirs):
-        return None
-    line = " ".join(command[:3]).upper()
-    for words, mine, other, _reason in ALLOWED:
-        if line.startswith(words) and re.fullmatch(mine, ours, re.S) and re.fullmatch(other, theirs, re.S):
-            return None
-    return "%s -> %s, reference %s" % (shown(command), shown(ours), shown(theirs))
-
-
-def shown(x):
-    text = repr(x)
-    return text if len(text) < 300 else text[:200] + "..." + text[-80:]
-
-
 def key_state(peer):
     """Every key of every database: type, encoding, value, deadline in ms."""
     state = {}
     for db in range(DATABASES):
         peer.value("SELECT", db)
         keys = sorted(peer.value("KEYS", "*"))
-        commands = [c for k in keys for c in (("TYPE", k), ("OBJECT", "ENCODING", k), ("PEXPIRETIME", k), ("GET", k))]
+        commands = [c for k in keys for c in (("TYPE", k), ("OBJECT", "ENCODING", k), ("PEXPIRETIME", k))]
         replies = peer.c.pipe(commands) if commands else []
-        for i, k in enumerate(keys):
-            kind, encoding, deadline, content = replies[4 * i:4 * i + 4]
-            state[db, k] = (kind, encoding, deadline, content if kind == "string" else diff_other_types.content(peer.c, kind, k))
+        for k, kind, encoding, deadline in zip(keys, replies[0::3], replies[1::3], replies[2::3]):
+            state[db, k] = (kind, encoding, deadline, READERS[kind](peer.c, k))
     return state
 
 
@@ -246,14 +143,14 @@ class Fuzz:
     """One run: batches, and checks between them; a difference empties both servers and the run goes on."""
 
     def __init__(self, args, a, b):
-        templates = diff_commands.FOUNDATION + diff_lists.TEMPLATES + (diff_other_types.TEMPLATES if args.all_types else [])
-        templates = diff_commands.FOUNDATION + diff_zset.TEMPLATES + (diff_other_types.TEMPLATES if args.all_types else [])
+        templates = sum((area.TEMPLATES for area in AREAS), diff_commands.FOUNDATION)
         without = args.without.split(",")
         templates = [(weight, text) for weight, text in templates if text.split(" ")[0] not in without]
         self.args, self.a, self.b = args, a, b
         self.generator = diff_commands.Generator(args.seed, templates)
         self.r = random.Random(args.seed + 1)
-        self.commands = self.errors = self.checks = 0
+        self.commands = self.errors = self.checks = self.transactions = 0
+        self.queue = []
         self.failures = []
         self.seen = set()
 
@@ -267,24 +164,36 @@ class Fuzz:
 
     def batch(self):
         """A batch of random length; returns at the first difference."""
-        commands, size = [], 0
-        for c in self.generator.batch(self.r.choice([1, 8, 50, self.args.batch])):
-            commands.append(c)
-            size += sum(map(len, c))
-            if size > MAX_BATCH_BYTES:
-                break
+        commands = self.generator.batch(self.r.choice([1, 8, 50, self.args.batch]), parts_ways)
         data = b"".join(enc(*c) for c in commands)
         ours, theirs = self.a.exchange(data, len(commands)), self.b.exchange(data, len(commands))
         self.commands += len(commands)
         self.errors += sum(1 for y in theirs if y[:1] == b"-")
-        for i, (c, x, y) in enumerate(zip(commands, ours, theirs)):
-            difference = differ(c, x, y)
+        executed = [e for c, x, y in zip(commands, ours, theirs) for e in self.executed(c, x, y)]
+        for i, (c, x, y) in enumerate(executed):
+            difference = differ(c, x, y) or self.follow_up(c, x, y)
             if difference:
                 if self.args.verbose:
-                    print("   before:", shown(commands[max(0, i - 12):i]))
+                    print("   before:", shown([c for c, _, _ in executed[max(0, i - 12):i]]))
                 self.failures += [difference] if self.is_new(c, x, y) else []
                 self.start_over()
                 return
+
+    def follow_up(self, command, ours, theirs):
+        executed = ours != b"+QUEUED\r\n"
+        return follow_up(command, ours, theirs, self.a, self.b) if executed and parts_ways(command) else None
+
+    def executed(self, command, ours, theirs):
+        """The commands that two replies to one command are about: EXEC's are about all that have been queued."""
+        name, queue = command[0].upper(), self.queue
+        if ours == b"+QUEUED\r\n":
+            queue.append(command)
+        elif name == "MULTI" and ours[:1] == b"+":
+            self.queue = []
+        elif name == "EXEC" and ours[:1] == theirs[:1] == b"*" and not is_null(ours) and not is_null(theirs):
+            self.transactions += 1
+            return list(zip(queue, items(ours), items(theirs)))
+        return [(command, ours, theirs)]
 
     def is_new(self, command, ours, theirs):
         """One fault shows in many places: each pair of replies to a command is told once."""
@@ -296,6 +205,7 @@ class Fuzz:
     def check(self):
         self.checks += 1
         for peer in (self.a, self.b):
+            peer.value("DISCARD")
             peer.value("HELLO", 2)
         self.fail(state_differences(self.a, self.b)[:2] or scan_differences(self.a, self.b, self.r) or short_deadlines(self.a, self.b, self.r))
         database, protocol = self.r.randrange(DATABASES), self.r.choice([2, 3])
@@ -310,6 +220,7 @@ class Fuzz:
 
     def start_over(self):
         for peer in (self.a, self.b):
+            peer.value("RESET")
             peer.value("FLUSHALL")
 
 
@@ -320,7 +231,6 @@ def main():
     ap.add_argument("--batch", type=int, default=150, help="longest pipeline")
     ap.add_argument("--check-every", type=int, default=2000, help="commands between two comparisons of all data")
     ap.add_argument("--without", default="", help="commands to leave out, comma-separated")
-    ap.add_argument("--all-types", action="store_true", help="the other types, MULTI and scripts too")
     args = ap.parse_args()
     began = time.time()
     peers, fuzz, failures = [], None, []
@@ -335,7 +245,7 @@ def main():
     finally:
         for peer in peers:
             peer.server.cleanup()
-    figures = {"commands": fuzz.commands, "error_replies": fuzz.errors, "state_checks": fuzz.checks} if fuzz else {}
+    figures = {"commands": fuzz.commands, "error_replies": fuzz.errors, "transactions": fuzz.transactions, "state_checks": fuzz.checks} if fuzz else {}
     finish("diff_fuzz", failures, {**figures, "secs": time.time() - began, "seed": args.seed})
 
 

@@ -44,9 +44,9 @@ def pop_options(r):
 
 
 def sort_options(r):
-    pool = [["ALPHA"], ["DESC"], ["ASC"], ["LIMIT", index(r), index(r)], ["BY", "nosort"], ["BY", "n*"], ["BY", "s*"], ["GET", "#"], ["GET", "n*"], ["GET", "s*"],
+    pool = [["ALPHA"], ["DESC"], ["ASC"], ["LIMIT", index(r), index(r)], ["BY", "nosort"], ["BY", "n*"], ["BY", "s*"], ["GET", "#"], ["GET", "n*"], ["GET", "s*"], ["GET", "h*->f1"], ["BY", "h*->f2"],
             ["GET", "fixed"], ["alpha"], ["LIMIT", "0"], ["BY"], ["BOGUS"], ["BY", "*->f"], ["STORE", keys("l")(r)]]
-    weights = [9, 3, 2, 4, 2, 2, 1, 2, 2, 1, 1, 3, 0.2, 0.2, 0.2, 0.5, 2]
+    weights = [9, 3, 2, 4, 2, 2, 1, 2, 2, 1, 1, 1, 1, 3, 0.2, 0.2, 0.2, 0.5, 2]
     chosen = r.choices(pool, weights, k=r.choice([0, 1, 1, 2, 3, 4]))
     if any(option[0].upper() == "ALPHA" for option in chosen):
         # Elements whose weights are the same text, or missing, come in any order.

@@ -481,7 +481,8 @@ fn ltrim(c: &mut Call<'_>) -> Outcome {
         let mut list = ListMut::of(entry, limits);
         let before = list.len();
         list.trim(span(first, last, before));
-        Changed::many("ltrim", (before - list.len()) as u64, ())
+        // As in Redis, who watches the list is told even if it stays as it is.
+        Changed::many("ltrim", (before - list.len()) as u64, ()).in_any_case("ltrim")
     })?;
     c.reply.ok();
     Ok(())

@@ -86,10 +86,8 @@ fn rotate(
 ) -> Result<Option<Vec<u8>>, Fault> {
     let limits = limits(db);
     let moved = db.modify(key, Type::List, Missing::Skip, |entry| {
-        let mut list = ListMut::of(entry, limits);
-        let text = list.pop(from).unwrap_or_default();
-        list.push(to, [&text[..]].into_iter());
-        Changed::one(push_event(to), text)
+        let text = ListMut::of(entry, limits).rotate(from, to);
+        Changed::one(push_event(to), text.unwrap_or_default())
     })?;
     if moved.is_some() {
         db.record(pop_event(from), key);
