@@ -88,10 +88,14 @@ def state_differences(a, b):
     out = []
     for key in sorted(set(ours) | set(theirs)):
         x, y = ours.get(key), theirs.get(key)
-        same = x and y and repr((x[:2], x[3])) == repr((y[:2], y[3])) and abs(x[2] - y[2]) <= TTL_SLACK_MS
+        same = x and y and repr((x[0], x[3])) == repr((y[0], y[3])) and abs(x[2] - y[2]) <= TTL_SLACK_MS and same_encoding(x[1], y[1])
         if not same:
             out.append("data differ: key %r is %s, reference %s" % (key, shown(x), shown(y)))
     return out
+
+
+def same_encoding(ours, theirs):
+    return not differ(["OBJECT", "ENCODING", ""], b"$%d\r\n%b\r\n" % (len(ours), ours), b"$%d\r\n%b\r\n" % (len(theirs), theirs))
 
 
 def full_scan(peer, options):
