@@ -21,7 +21,7 @@ use crate::shards::CellSet;
 use crate::slices;
 use crate::slowlog::{self, Cost};
 use crate::task::{Bounce, Job, Task};
-use crate::transaction::Queue;
+use crate::transaction::{self, Queue};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +58,12 @@ pub fn execute(
         exec.refresh_now();
     }
     if (raised != 0 || !session.authenticated)
-        && let Err(fault) = gates::check(exec, raised, session, command, args)
+        && let Err(mut fault) = gates::check(exec, raised, session, command, args)
     {
+        if command.is(EXECUTES_QUEUE) {
+            transaction::discard(exec, access, session);
+            fault = Fault::transaction_discarded(&fault);
+        }
         refuse(exec, session, output, Some(command), &fault);
         return Ended::Answered;
     }
@@ -278,7 +282,7 @@ pub fn fail_late(
     exec.stats().command(command.id()).failed.add(1);
 }
 
-/// Answers a command that is not run.
+/// Answers a command that is not run. A transaction that it should have been part of will not be executed.
 #[cold]
 pub fn refuse(
     exec: &mut Executor,
@@ -287,7 +291,9 @@ pub fn refuse(
     command: Option<&'static Command>,
     fault: &Fault,
 ) {
-    let fault = &refuse_in_transaction(exec, session, command, fault);
+    if let Some(queue) = &mut session.queue {
+        queue.spoilt = true;
+    }
     let before = output.mark();
     Reply::new(output, session.protocol).error(fault.text());
     let mode = session.begin_reply();
@@ -297,25 +303,6 @@ pub fn refuse(
     if let Some(command) = command {
         exec.stats().command(command.id()).rejected.add(1);
     }
-}
-
-/// A transaction in which a command was refused is not executed; one whose EXEC is refused is over.
-fn refuse_in_transaction(
-    exec: &mut Executor,
-    session: &mut Session,
-    command: Option<&'static Command>,
-    fault: &Fault,
-) -> Fault {
-    if !command.is_some_and(|command| command.is(EXECUTES_QUEUE)) {
-        if let Some(queue) = &mut session.queue {
-            queue.spoilt = true;
-        }
-        return fault.clone();
-    }
-    if let Some(queue) = session.end_queue() {
-        exec.take_queue(queue);
-    }
-    Fault::transaction_discarded(fault)
 }
 
 #[cold]

@@ -4,14 +4,17 @@
 //! known before it runs: the cells of all queued commands and those of all watched keys.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use ostraka_datatypes::resp::Span;
 
 use crate::call::Args;
-use crate::clients::ClientRecord;
+use crate::clients::{ClientRecord, flag};
 use crate::command::{Command, Flags};
+use crate::executor::Executor;
 use crate::router::{Key, Router};
 use crate::server::Access;
+use crate::session::Session;
 use crate::shards::CellSet;
 
 /// A larger queue's memory is given back rather than kept for the next transaction.
@@ -112,6 +115,25 @@ impl Queue {
         self.spoilt = false;
         Some(self)
     }
+}
+
+/// Forgets what has been queued and what is watched. The cells of the transaction are held.
+pub fn discard(exec: &mut Executor, access: &mut Access<'_>, session: &mut Session) {
+    if let Some(queue) = session.end_queue() {
+        exec.take_queue(queue);
+    }
+    unwatch_all(access, session);
+}
+
+/// Forgets what is watched.
+pub fn unwatch_all(access: &mut Access<'_>, session: &mut Session) {
+    let Some(watching) = session.watching.take() else {
+        return;
+    };
+    watching.end(access, session.id());
+    let record = &session.record;
+    record.touched.store(false, Relaxed);
+    record.put(flag::WATCHING, false);
 }
 
 /// The keys that a client watches. Each is registered in its cell under the client's record, and somebody has to take

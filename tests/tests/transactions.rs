@@ -197,6 +197,34 @@ fn memory_is_looked_at_when_queuing_and_when_executing() {
 }
 
 #[test]
+fn a_refused_exec_watches_nothing_any_more() {
+    at_all_shards("maxmemory-policy noeviction", |server| {
+        let (mut one, mut other) = (server.client(), server.client());
+        let watch: String = keys().map(|key| format!(" {key}")).collect();
+        for refuse in ["EXEC now", "EXEC"] {
+            assert_eq!(one.say(&format!("WATCH{watch}")), "+OK");
+            assert_eq!(other.say("SET key:3 1"), "+OK");
+            one.say("MULTI");
+            one.say("SET key:1 1");
+            if refuse == "EXEC" {
+                other.say("CONFIG SET maxmemory 1");
+                wait_until("memory is short", || {
+                    other.say("SET x y").starts_with("-OOM")
+                });
+            }
+            assert!(one.say(refuse).starts_with("-EXECABORT"));
+            assert_eq!(info(&mut other, "total_watched_keys"), 0);
+            assert_eq!(info(&mut other, "watching_clients"), 0);
+            assert_eq!(other.say("CONFIG SET maxmemory 0"), "+OK");
+            wait_until("there is memory", || other.say("SET x y") == "+OK");
+            one.say("MULTI");
+            one.say("GET key:1");
+            assert_eq!(one.say("EXEC"), "*1 (nil)", "{refuse}");
+        }
+    });
+}
+
+#[test]
 fn a_pause_of_writes_holds_a_transaction_that_writes() {
     at_all_shards("", |server| {
         let (mut one, mut other) = (server.client(), server.client());

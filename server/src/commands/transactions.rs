@@ -6,6 +6,7 @@ use crate::call::{Args, Call, Fault, Outcome};
 use crate::clients::flag;
 use crate::command::row::*;
 use crate::engine;
+use crate::transaction;
 
 pub static ROWS: &[&Command] = &[&DISCARD, &EXEC, &MULTI, &UNWATCH, &WATCH];
 
@@ -41,6 +42,11 @@ command! { EXEC =
 
 /// Nothing is executed if a command was refused, or if a watched key is not what it was.
 fn exec(c: &mut Call<'_>) -> Outcome {
+    if !c.command.accepts(c.args.len()) {
+        // What is refused as well ends the transaction, for which its cells are needed.
+        discard_transaction(c);
+        return Err(Fault::transaction_discarded(&Fault::arity("exec")));
+    }
     let Some(queue) = c.session.end_queue() else {
         return Err(Fault::ExecWithoutMulti);
     };
@@ -93,10 +99,8 @@ fn discard(c: &mut Call<'_>) -> Outcome {
 
 /// Forgets what has been queued and what is watched.
 pub fn discard_transaction(c: &mut Call<'_>) {
-    if let Some(queue) = c.session.end_queue() {
-        c.db.exec.take_queue(queue);
-    }
-    unwatch_all(c);
+    let (exec, access) = c.db.parts();
+    transaction::discard(exec, access, c.session);
 }
 
 command! { WATCH =
@@ -138,12 +142,6 @@ fn unwatch(c: &mut Call<'_>) -> Outcome {
 }
 
 fn unwatch_all(c: &mut Call<'_>) {
-    let Some(watching) = c.session.watching.take() else {
-        return;
-    };
     let (_, access) = c.db.parts();
-    watching.end(access, c.session.id());
-    let record = &c.session.record;
-    record.touched.store(false, Relaxed);
-    record.put(flag::WATCHING, false);
+    transaction::unwatch_all(access, c.session);
 }

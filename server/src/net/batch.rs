@@ -16,7 +16,7 @@ use super::loading::{Coming, GROUP, load};
 use super::parcel::Parcel;
 use crate::blocking::{self, Blocked};
 use crate::call::Args;
-use crate::command::flag::{BLOCKING, NO_AUTH};
+use crate::command::flag::{BLOCKING, EXECUTES_QUEUE, NO_AUTH};
 use crate::command::keys::{KeyAt, keys_of};
 use crate::command::{Command, Reach};
 use crate::engine::{self, Ended};
@@ -240,6 +240,10 @@ impl Batch {
         let router = exec.server.router;
         let args = Args::new(bytes, &self.spans[first..], router, None);
         let Some(command) = exec.server.commands.find(args) else {
+            let row = exec.server.commands.find_any_arity(args);
+            // Even a refused one ends the transaction, of which it says what it is refused for.
+            request.command = row.filter(|row| row.is(EXECUTES_QUEUE));
+            request.ends_transaction = request.command.is_some();
             return request;
         };
         match command.reach(args) {
