@@ -12,7 +12,8 @@
 //!  element: 0vvvvvvv                          integer 0–127
 //!           10llllll text                     text of 0–63 bytes
 //!           11000001 l text                   text, length in 1 byte     (1100 0010: in 2,  1100 0100: in 4)
-//!           11010001 v                        integer in 1 byte, signed  (1101 0010: in 2,  0011: 3,  0100: 4,  1000: 8)
+//!           111vvvvv v                        integer of 13 bits, signed
+//!           11010010 v                        integer in 2 bytes, signed  (1101 0011: in 3,  0100: 4,  1000: 8)
 //!  and in blocks that are walked from both ends ([`Both`]), behind each:
 //!           its bytes in groups of 7 bits, the lowest group last; the high bit of a group: another one lies before it
 //! ```

@@ -208,8 +208,12 @@ fn counts_beyond_the_head_are_walked() {
 fn elements_take_the_bytes_that_are_promised() {
     for (text, bytes) in [
         ("127", 1),
-        ("128", 3),
+        ("128", 2),
         ("-1", 2),
+        ("-4096", 2),
+        ("4095", 2),
+        ("-4097", 3),
+        ("4096", 3),
         ("100000", 4),
         ("field:0001", 11),
     ] {
@@ -219,5 +223,7 @@ fn elements_take_the_bytes_that_are_promised() {
         let mut block = Edit::<_, true>::new(Vec::new());
         block.push_back(&[Element::of(text.as_bytes())]);
         assert_eq!(block.read().total_bytes(), 3 + bytes, "{text}");
+        let element = block.read().get(0).expect("the element").element;
+        assert_eq!(element.to_vec(), text.as_bytes());
     }
 }

@@ -8,6 +8,7 @@ use crate::resp::Reply;
 const TEXT: u8 = 0x80;
 const LONG_TEXT: u8 = 0xc0;
 const INTEGER: u8 = 0xd0;
+const SHORT_INTEGER: u8 = 0xe0;
 /// Texts from here on have their length behind the head.
 const SHORT: usize = 64;
 /// Longest head: a byte and an integer of 8.
@@ -105,6 +106,11 @@ impl<'a> Element<'a> {
                 head[0] = number as u8;
                 0
             }
+            Self::Int(number @ -0x1000..=0xfff) => {
+                head[0] = SHORT_INTEGER | (number >> 8) as u8 & 0x1f;
+                head[1] = number as u8;
+                1
+            }
             Self::Int(number) => {
                 let width = int_width(number);
                 head[0] = INTEGER | width as u8;
@@ -158,9 +164,7 @@ impl<'a> Element<'a> {
 }
 
 fn int_width(number: i64) -> usize {
-    if i8::try_from(number).is_ok() {
-        1
-    } else if i16::try_from(number).is_ok() {
+    if i16::try_from(number).is_ok() {
         2
     } else if (-0x80_0000..0x80_0000).contains(&number) {
         3
@@ -202,6 +206,7 @@ pub(super) fn size_at(bytes: &[u8], at: usize) -> Option<usize> {
     match head {
         ..TEXT => Some(1),
         TEXT..LONG_TEXT => Some(1 + usize::from(head & 0x3f)),
+        SHORT_INTEGER.. => Some(2),
         _ => {
             let width = usize::from(head & 15);
             match head & 0xf0 {
@@ -230,16 +235,21 @@ pub(super) fn decode(bytes: &[u8], at: usize) -> Option<(Element<'_>, usize)> {
     let element = match own[0] {
         small @ ..TEXT => Element::Int(i64::from(small)),
         TEXT..LONG_TEXT => Element::Bytes(&own[1..]),
+        head @ SHORT_INTEGER.. => {
+            // The sign is the highest of 13 bits.
+            let high = ((head << 3) as i8) >> 3;
+            Element::Int(i64::from(high) << 8 | i64::from(own[1]))
+        }
         head if head & 0xf0 == LONG_TEXT => Element::Bytes(&own[1 + usize::from(head & 15)..]),
         _ => Element::Int(integer(&own[1..])?),
     };
     Some((element, size))
 }
 
-/// A signed integer of 1, 2, 3, 4 or 8 bytes.
+/// A signed integer of 2, 3, 4 or 8 bytes.
 fn integer(bytes: &[u8]) -> Option<i64> {
     let unused = match bytes.len() {
-        1..=4 | 8 => 64 - 8 * bytes.len() as u32,
+        2..=4 | 8 => 64 - 8 * bytes.len() as u32,
         _ => return None,
     };
     let mut wide = [0; 8];
