@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ostraka_datatypes::access;
 use ostraka_datatypes::collection::{Collection, Large};
 use ostraka_datatypes::db::{Db, EntryRef, Found, Lookup};
+use ostraka_datatypes::hash::Seed;
 use ostraka_datatypes::hashes;
 use ostraka_datatypes::raw::entry::{Entry, Type, Value};
 use ostraka_datatypes::raw::table::prefetch;
@@ -21,6 +22,7 @@ use crate::observers::Ledger;
 use crate::router::Key;
 use crate::server::{Access, Shard, gate};
 use crate::session::Session;
+use crate::shards::CellSet;
 
 /// What becomes of the deadline when a value is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +144,12 @@ impl<'a> Keyspace<'a> {
     #[inline]
     pub fn now_ms(&self) -> i64 {
         self.exec.now_ms
+    }
+
+    /// What a collection that becomes large hashes with: unlike all others, since they are made of each other's elements.
+    pub fn new_seed(&mut self) -> Seed {
+        let salt = self.exec.dice.roll();
+        self.exec.server.router.seed.vary(salt)
     }
 
     /// The selected database.
@@ -526,7 +534,7 @@ impl<'a> Keyspace<'a> {
     }
 
     /// Cells that the command holds.
-    pub fn held(&self) -> crate::shards::CellSet {
+    pub fn held(&self) -> CellSet {
         self.access.set()
     }
 
@@ -552,9 +560,14 @@ impl<'a> Keyspace<'a> {
         shard.db_mut(self.db).random(&mut || dice.roll())
     }
 
-    /// Swaps two databases; all cells are held.
+    /// Swaps two databases; all cells are held. A database that is swapped with itself changes for nobody.
     pub fn swap(&mut self, one: usize, other: usize) {
-        for cell in self.held() {
+        let cells = if one == other {
+            CellSet::EMPTY
+        } else {
+            self.held()
+        };
+        for cell in cells {
             let shard = self.access.data(cell);
             shard.swap(one, other, self.exec.now_ms as u64);
             for db in [one, other] {

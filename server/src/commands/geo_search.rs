@@ -236,7 +236,7 @@ fn search(c: &mut Call<'_>, dialect: Dialect) -> Outcome {
         distances,
         key: c.args.at(index).into(),
         event: dialect.event(),
-        result: Zset::new(c.server.router.seed),
+        result: Zset::new(c.db.new_seed()),
         limits: limits(c),
     });
     let terms = Terms {

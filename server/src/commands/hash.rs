@@ -43,11 +43,11 @@ pub fn pairs<'a>(
 }
 
 /// What a packed hash may grow to, by the configuration.
-pub fn limits(c: &Call<'_>) -> Limits {
+pub fn limits(c: &mut Call<'_>) -> Limits {
     Limits {
+        seed: c.db.new_seed(),
         entries: c.db.exec.settings.hash_max_listpack_entries as usize,
         text: c.db.exec.settings.hash_max_listpack_value as usize,
-        seed: c.server.router.seed,
     }
 }
 

@@ -21,17 +21,16 @@ pub static ROWS: &[&Command] = &[
     &SSCAN,
 ];
 
-/// When sets take another form, as it is configured now, and how one that becomes large hashes: unlike all others, since
-/// sets are made of each other's members.
+/// When sets take another form, as it is configured now, and how one that becomes large hashes.
 pub fn limits(db: &mut Keyspace<'_>) -> Limits {
-    let salt = db.exec.dice.roll();
+    let seed = db.new_seed();
     let settings = &db.exec.settings;
     let entries = |setting: u64| usize::try_from(setting).unwrap_or(usize::MAX);
     Limits {
         ints: entries(settings.set_max_intset_entries),
         packed: entries(settings.set_max_listpack_entries),
         packed_value: entries(settings.set_max_listpack_value),
-        seed: db.exec.server.router.seed.vary(salt),
+        seed,
     }
 }
 

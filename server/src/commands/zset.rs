@@ -22,12 +22,13 @@ pub static ROWS: &[&Command] = &[
 ];
 
 /// How large a packed sorted set may become, as configured.
-pub fn limits(c: &Call<'_>) -> Limits {
+pub fn limits(c: &mut Call<'_>) -> Limits {
+    let seed = c.db.new_seed();
     let settings = &c.db.exec.settings;
     Limits {
         entries: settings.zset_max_listpack_entries as usize,
         text: settings.zset_max_listpack_value as usize,
-        seed: c.server.router.seed,
+        seed,
     }
 }
 
