@@ -59,6 +59,9 @@ pub enum Draw {
     Soonest,
 }
 
+/// From the hashes of a database to those of its successor; any odd number with as many ones as zeros would do.
+const NEXT_TURN: u64 = 0xd1b5_4a32_d192_ed03;
+
 /// Items of the index that are looked at for the earliest.
 const ITEMS: usize = 256;
 
@@ -97,6 +100,7 @@ pub enum Gone<'a> {
 }
 
 impl Db {
+    /// An empty database that is asked with the hashes of keys under `seed`, or under the seed that this is a turn of.
     pub fn new(seed: Seed) -> Self {
         Self {
             table: Table::new(seed),
@@ -105,11 +109,12 @@ impl Db {
         }
     }
 
-    /// Takes everything out, in constant time: what is left is an empty database. Views go with the entries.
+    /// Takes everything out, in constant time: what is left is an empty database. Views go with the entries. What is put
+    /// in next may well be the same, in the order in which it was last read, and has another order here.
     #[must_use]
     pub fn take(&mut self) -> Self {
         Self {
-            table: self.table.take_all(),
+            table: self.table.take_all(self.table.seed().turn(NEXT_TURN)),
             deadlines: std::mem::take(&mut self.deadlines),
             volatile: std::mem::take(&mut self.volatile),
         }
@@ -142,18 +147,19 @@ impl Db {
     /// Where an entry would be.
     #[inline]
     pub fn spot(&self, hash: u64) -> Option<Spot<'_>> {
-        self.table.spot(hash)
+        self.table.spot(self.table.seed().turned(hash))
     }
 
     /// The large collection that `key` holds.
     #[inline]
     pub fn large(&self, hash: u64, key: &[u8]) -> Option<&Collection> {
-        self.table.get(hash, key)?.into_large()
+        self.table.get(self.table.seed().turned(hash), key)?.into_large()
     }
 
     /// The entry of `key`, unless its deadline is at or before `now_ms`.
     #[inline]
     pub fn find(&mut self, hash: u64, key: &[u8], now_ms: u64) -> Lookup<'_> {
+        let hash = self.table.seed().turned(hash);
         let Some(slot) = self.table.get_mut(hash, key) else {
             return Lookup::Missing;
         };
@@ -176,6 +182,7 @@ impl Db {
 
     /// Adds an entry whose key is not here.
     pub fn insert(&mut self, hash: u64, mut entry: Entry, hint: u16) {
+        let hash = self.table.seed().turned(hash);
         entry.set_rearm(false);
         if let Some(deadline) = entry.deadline() {
             self.deadlines.insert(position(hash), deadline);

@@ -17,12 +17,14 @@ use std::hash::Hasher;
 pub struct Seed {
     accumulator: u64,
     shared: &'static SharedSeed,
+    /// What every hash is multiplied with; odd.
+    turn: u64,
 }
 
 impl Seed {
     /// Derives all secret words from `entropy`.
     ///
-    /// A process makes one at its start: each call leaks 48 bytes, which buys a `Seed` of two words that
+    /// A process makes one at its start: each call leaks 48 bytes, which buys a `Seed` of three words that
     /// is copied into every table.
     #[must_use]
     pub fn new(entropy: u64) -> Self {
@@ -32,6 +34,7 @@ impl Seed {
         Self {
             accumulator: expand.finish(),
             shared,
+            turn: 1,
         }
     }
 }
@@ -48,6 +51,25 @@ impl Seed {
             ..self
         }
     }
+
+    /// The same for tables that are all asked with one hash, that of the key under the seed that this one comes from:
+    /// [`turned`](Self::turned) makes of it the hash under this one. `by` is odd and large.
+    #[must_use]
+    pub fn turn(self, by: u64) -> Self {
+        Self {
+            turn: self.turn.wrapping_mul(by),
+            ..self
+        }
+    }
+
+    /// The hash under this seed of a key whose hash was `hash` before the seed was turned.
+    ///
+    /// A product's top bits depend on all bits of the hash, so that what is in order before is in none after.
+    #[inline]
+    #[must_use]
+    pub fn turned(&self, hash: u64) -> u64 {
+        hash.wrapping_mul(self.turn)
+    }
 }
 
 /// Hashes `key` under `seed`: 2–3 ns for up to 16 bytes, then about 16 bytes per ns.
@@ -56,7 +78,7 @@ impl Seed {
 pub fn hash(seed: &Seed, key: &[u8]) -> u64 {
     let mut hasher = FoldHasher::with_seed(seed.accumulator, seed.shared);
     hasher.write(key);
-    hasher.finish()
+    seed.turned(hasher.finish())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! leaks each one's skeleton, never its data.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -60,6 +61,9 @@ pub mod gate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DbId(u64);
 
+/// From the hashes of a database to those of the next one; any odd number with as many ones as zeros would do.
+const NEXT_DATABASE: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The data of one cell: its share of every database.
 pub struct Shard {
     dbs: Box<[Db]>,
@@ -74,9 +78,11 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// Empty databases, each with an order of its own: one is often filled from another.
     pub fn new(databases: usize, seed: Seed) -> Self {
+        let turns = iter::successors(Some(seed), |seed| Some(seed.turn(NEXT_DATABASE)));
         Self {
-            dbs: (0..databases).map(|_| Db::new(seed)).collect(),
+            dbs: turns.take(databases).map(Db::new).collect(),
             identities: (0..databases as u64).map(DbId).collect(),
             flushed: Vec::new(),
             next_identity: databases as u64,

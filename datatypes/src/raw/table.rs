@@ -120,10 +120,17 @@ impl<E: Element> Table<E> {
         }
     }
 
-    /// Takes everything out, living views included, in constant time.
+    /// Takes everything out, living views included, in constant time; what comes in next is hashed under `seed`.
     #[must_use]
-    pub fn take_all(&mut self) -> Self {
-        std::mem::replace(self, Self::new(self.seed))
+    pub fn take_all(&mut self, seed: Seed) -> Self {
+        std::mem::replace(self, Self::new(seed))
+    }
+
+    /// What this table hashes with.
+    #[inline]
+    #[must_use]
+    pub fn seed(&self) -> &Seed {
+        &self.seed
     }
 
     /// Number of elements.
