@@ -51,6 +51,7 @@ def main():
     ap.add_argument("--keys", type=int, default=1000000, help="keys of the throughput loads")
     ap.add_argument("--load-s", type=int, default=12, help="seconds given to loading the keys of the storm")
     ap.add_argument("--scale", type=int, default=1, help="divide counts by this, to try the harness")
+    ap.add_argument("--only", default="", help="rows of types-heavy whose name has this in it")
     args = ap.parse_args()
     args.keys //= args.scale
     generator.build()

@@ -76,6 +76,9 @@ def memory(args):
     table.show("RSS growth per element, %s elements of %d B" % (table.number(count), MEMBER), ["server", *COLLECTIONS], out)
 
 
+# Elements, and the keys and hashes that are named after them.
+SORTED_BY_OTHERS = ["RPUSH a %q", "SET w_%q %i", "HSET h_%q f %i"]
+
 # name: (how its keys are filled, the command)
 HEAVY = {
     "KEYS *": ([], "KEYS key:*"),
@@ -100,6 +103,23 @@ HEAVY = {
     "DEL of a hash": (["HSET a %q %v"], "DEL a"),
     "RENAME over a set": (["SADD a %q", "SADD b x"], "RENAME b a"),
     "COPY of a hash": (["HSET a %q %v"], "COPY a b"),
+    "COPY of a set": (["SADD a %q"], "COPY a b"),
+    "COPY of a sorted set": (["ZADD a %i %q"], "COPY a b"),
+    "COPY of a list": (["RPUSH a %q"], "COPY a b"),
+    "SORT BY keys": (SORTED_BY_OTHERS, "SORT a BY w_*"),
+    "SORT BY fields, GET both, STORE": (SORTED_BY_OTHERS, "SORT a BY h_*->f GET # GET w_* STORE b"),
+    "LPOP": (["RPUSH a %q"], "LPOP a 999990"),
+    "RPOP": (["RPUSH a %q"], "RPOP a 999990"),
+    "HRANDFIELD, a third": (["HSET a %q %v"], "HRANDFIELD a 300000 WITHVALUES"),
+    "HRANDFIELD, most": (["HSET a %q %v"], "HRANDFIELD a 900000"),
+    "HRANDFIELD with repeats": (["HSET a %q %v"], "HRANDFIELD a -1000000"),
+    "SRANDMEMBER, a third": (["SADD a %q"], "SRANDMEMBER a 300000"),
+    "ZRANDMEMBER, most": (["ZADD a %i %q"], "ZRANDMEMBER a 900000"),
+    "SPOP": (["SADD a %q"], "SPOP a 500000"),
+    "ZPOPMIN": (["ZADD a %i %q"], "ZPOPMIN a 999990"),
+    "HSCAN": (["HSET a %q %v"], "HSCAN a 0 COUNT 2000000"),
+    "SSCAN": (["SADD a %q"], "SSCAN a 0 COUNT 2000000"),
+    "ZSCAN": (["ZADD a %i %q"], "ZSCAN a 0 COUNT 2000000"),
     "FLUSHALL": (["HSET a %q %v", "SET %s %v"], "FLUSHALL"),
 }
 
@@ -111,6 +131,8 @@ def heavy(args):
     def each(server):
         rows = []
         for name, (fills, command) in HEAVY.items():
+            if args.only not in name:
+                continue
             generator.run(server, "FLUSHALL", ops=1, conns=1)
             for fill in fills:
                 generator.load(server, fill, count, value=MEMBER, keys=900000000, conns=1)

@@ -5,6 +5,7 @@
 //! the entry's reference and leaves the reader its own. Only a change in place has to wait for the reader, and while
 //! somebody waits no new reader begins; whoever cannot wait copies.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use crate::hashes::Hash;
@@ -14,11 +15,11 @@ use crate::raw::table::Spot;
 use crate::raw::zset::Zset;
 use crate::set::Set;
 
-/// Declares [`Collection`]: one line per type, whose structure says `len`, `encoding` and `memory_usage` and is `Clone`.
+/// Declares [`Collection`]: one line per type, whose structure says `len`, `encoding` and `memory_usage`, and copies itself
+/// with `begin_copy` and `copy_part`.
 macro_rules! collections {
     ($($variant:ident($structure:ty) = $kind:path,)*) => {
         /// A collection of any type in its large form.
-        #[derive(Clone)]
         pub enum Collection {
             $($variant($structure),)*
         }
@@ -45,6 +46,23 @@ macro_rules! collections {
             pub fn encoding(&self) -> Encoding {
                 match *self {
                     $(Self::$variant(ref body) => body.encoding(),)*
+                }
+            }
+
+            /// A collection for [`copy_part`](Self::copy_part) to fill. Until that is through it is good for nothing but
+            /// being dropped.
+            fn begin_copy(&self) -> Self {
+                match *self {
+                    $(Self::$variant(ref body) => Self::$variant(body.begin_copy()),)*
+                }
+            }
+
+            /// Adds a part, of some thousand elements at most, to a copy of this collection, which has not changed since the
+            /// copy was begun. Whether there was any.
+            fn copy_part(&self, copy: &mut Self) -> bool {
+                match (self, copy) {
+                    $((Self::$variant(body), Self::$variant(copy)) => body.copy_part(copy),)*
+                    _ => unreachable!("a copy is of the same type"),
                 }
             }
 
@@ -104,7 +122,9 @@ impl Large {
 
     /// A copy that nobody waits for.
     pub fn copy(&self) -> Self {
-        Self::new(self.body.clone())
+        let mut copy = self.body.begin_copy();
+        while self.body.copy_part(&mut copy) {}
+        Self::new(copy)
     }
 
     /// Says that somebody waits to change it.
@@ -115,5 +135,29 @@ impl Large {
     /// Whether somebody waits to change it.
     pub fn is_wanted(&self, now_ms: i64) -> bool {
         self.wanted_until_ms.load(Relaxed) > now_ms
+    }
+}
+
+/// A copy of a frozen collection, made in steps.
+pub struct Copying {
+    source: Arc<Large>,
+    copy: Collection,
+}
+
+impl Copying {
+    pub fn new(source: Arc<Large>) -> Self {
+        let copy = source.body.begin_copy();
+        Self { source, copy }
+    }
+
+    /// Copies some thousand elements at most. `false`: that was all.
+    pub fn advance(&mut self) -> bool {
+        self.source.body.copy_part(&mut self.copy)
+    }
+
+    /// The copy, which is complete.
+    pub fn finish(self) -> Large {
+        debug_assert_eq!(self.copy.len(), self.source.body.len());
+        Large::new(self.copy)
     }
 }

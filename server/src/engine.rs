@@ -69,7 +69,7 @@ pub fn execute(
     }
     if raised & gate::PENDING != 0
         && !session.atomic
-        && slices::is_pending(exec.server, access, session.db(), command, args)
+        && slices::is_pending(exec.server, access, command, args)
     {
         return Ended::Busy;
     }

@@ -104,17 +104,16 @@ impl Call<'_> {
             work.step(&mut self.reply, &mut Budget::unlimited());
             return work.finish(&mut self.db, &mut self.reply);
         }
-        let db = self.db.db();
         let pending: Vec<Pending> = pending
             .iter()
-            .map(|&index| Pending::new(self.args.key(index).bytes, db))
+            .map(|&index| self.args.at(index).into())
             .collect();
         let router = self.server.router;
         let mut need = CellSet::EMPTY;
-        for mark in &pending {
-            let cell = router.cell(&mark.key);
+        for key in &pending {
+            let cell = router.cell(key);
             need.insert(cell);
-            self.db.shard(cell).pending.push(mark.clone());
+            self.db.shard(cell).pending.push(key.clone());
         }
         self.server.long_work.begin(self.server, pending.len());
         let mut output = Output::new();
@@ -123,7 +122,7 @@ impl Call<'_> {
             work: Some(Box::new(work)),
             output,
             protocol: self.reply.protocol(),
-            db,
+            db: self.db.db(),
             pending,
             need,
         }));
@@ -131,21 +130,9 @@ impl Call<'_> {
     }
 }
 
-/// A key that somebody's long work will write.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Pending {
-    db: usize,
-    key: Box<[u8]>,
-}
-
-impl Pending {
-    fn new(key: &[u8], db: usize) -> Self {
-        Self {
-            db,
-            key: key.into(),
-        }
-    }
-}
+/// A key that somebody's long work will write. In whichever database: COPY and MOVE reach from one into another, and one
+/// wait too many does no harm.
+pub type Pending = Box<[u8]>;
 
 /// How many keys are pending; the gate is raised while there are any.
 #[derive(Default)]
@@ -177,14 +164,10 @@ impl LongWork {
 pub fn is_pending(
     server: &Server,
     access: &Access<'_>,
-    db: usize,
     command: &'static Command,
     args: Args<'_>,
 ) -> bool {
-    let has = |shard: &Shard, key: &[u8]| {
-        let mut pending = shard.pending.iter();
-        pending.any(|mark| mark.db == db && *mark.key == *key)
-    };
+    let has = |shard: &Shard, key: &[u8]| shard.pending.iter().any(|pending| **pending == *key);
     match command.reach(args) {
         Reach::None | Reach::Cell(_) => false,
         Reach::Transaction if !command.is(EXECUTES_QUEUE) => false,
@@ -220,9 +203,9 @@ impl SlicedJob {
         };
         exec.begin_batch();
         let mut access = held.access();
-        for mark in self.pending.drain(..) {
-            let marks = &mut access.data(server.router.cell(&mark.key)).pending;
-            let at = marks.iter().position(|other| *other == mark);
+        for key in self.pending.drain(..) {
+            let marks = &mut access.data(server.router.cell(&key)).pending;
+            let at = marks.iter().position(|other| *other == key);
             marks.swap_remove(at.expect("a pending key stays marked until its work is through"));
             server.long_work.end(server, 1);
         }

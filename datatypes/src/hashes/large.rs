@@ -1,6 +1,7 @@
 //! Large hashes: a table of fields, and the order of their deadlines if there are any.
 
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{FieldRef, FieldTtl};
@@ -22,17 +23,6 @@ pub struct Hash {
     alarm: AtomicU64,
 }
 
-impl Clone for Hash {
-    fn clone(&self) -> Self {
-        Self {
-            table: self.table.clone(),
-            bytes: self.bytes,
-            deadlines: self.deadlines.clone(),
-            alarm: AtomicU64::new(self.alarm.load(Relaxed)),
-        }
-    }
-}
-
 impl Hash {
     pub fn new(seed: Seed) -> Self {
         Self {
@@ -41,6 +31,30 @@ impl Hash {
             deadlines: BTreeSet::new(),
             alarm: AtomicU64::new(0),
         }
+    }
+
+    /// See [`Table::begin_copy`].
+    pub fn begin_copy(&self) -> Self {
+        Self {
+            table: self.table.begin_copy(),
+            bytes: self.bytes,
+            deadlines: BTreeSet::new(),
+            alarm: AtomicU64::new(self.alarm.load(Relaxed)),
+        }
+    }
+
+    /// See [`Table::copy_part`].
+    pub fn copy_part(&self, copy: &mut Self) -> bool {
+        /// Deadlines that are copied at once.
+        const DEADLINES: usize = 500;
+        if self.table.copy_part(&mut copy.table) {
+            return true;
+        }
+        let last = copy.deadlines.last().copied();
+        let rest = (last.map_or(Unbounded, Excluded), Unbounded);
+        let next = self.deadlines.range(rest).take(DEADLINES);
+        copy.deadlines.extend(next);
+        copy.deadlines.last().copied() != last
     }
 
     #[inline]

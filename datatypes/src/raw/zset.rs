@@ -41,6 +41,29 @@ impl Zset {
         }
     }
 
+    /// A sorted set for [`copy_part`](Self::copy_part) to fill.
+    #[must_use]
+    pub fn begin_copy(&self) -> Self {
+        Self::new(self.seed)
+    }
+
+    /// Adds the next elements to a copy of this sorted set, which has not changed since the copy was begun. Whether there
+    /// were any.
+    pub fn copy_part(&self, copy: &mut Self) -> bool {
+        /// Elements that are copied at once: some 30 µs.
+        const PART: usize = 64;
+        let rank = copy.len();
+        for (member, score) in self.items(rank..rank + PART) {
+            let element = Scored::new(score, member);
+            copy.tree
+                .insert(score, element.handle(), &|_, _| Ordering::Less);
+            let hash = copy.table.hash(member);
+            copy.table.insert_new(hash, element, 0);
+            copy.bytes += Scored::bytes(member.len());
+        }
+        copy.len() > rank
+    }
+
     /// Takes all elements out, in constant time.
     #[must_use]
     pub fn take_all(&mut self) -> Self {
@@ -201,21 +224,6 @@ impl Zset {
             last = Some((member, score));
         }
         Ok(())
-    }
-}
-
-impl Clone for Zset {
-    fn clone(&self) -> Self {
-        let mut copy = Self::new(self.seed);
-        for (member, score) in self.items(0..self.len()) {
-            let element = Scored::new(score, member);
-            copy.tree
-                .insert(score, element.handle(), &|_, _| Ordering::Less);
-            let hash = copy.table.hash(member);
-            copy.table.insert_new(hash, element, 0);
-        }
-        copy.bytes = self.bytes;
-        copy
     }
 }
 

@@ -70,6 +70,19 @@ impl Chunks {
         chunks
     }
 
+    /// Adds the next chunk to a copy of these, which was empty once. Whether there was one.
+    pub fn copy_part(&self, copy: &mut Self) -> bool {
+        let Some(chunk) = self.chunks.get(copy.chunks.len()) else {
+            return false;
+        };
+        if copy.chunks.is_empty() {
+            copy.chunks.reserve_exact(self.chunks.len());
+        }
+        copy.chunks.push(chunk.clone());
+        copy.len += chunk.len();
+        true
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }

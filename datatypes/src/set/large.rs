@@ -20,7 +20,6 @@ use super::below;
 use super::chunks::Chunks;
 
 /// A large set.
-#[derive(Clone)]
 pub struct Set {
     ints: Chunks,
     texts: Table<Member>,
@@ -51,6 +50,21 @@ impl Set {
             is_intset,
             ..Self::new(seed)
         }
+    }
+
+    /// See [`Table::begin_copy`].
+    pub fn begin_copy(&self) -> Self {
+        Self {
+            ints: Chunks::default(),
+            texts: self.texts.begin_copy(),
+            text_bytes: self.text_bytes,
+            is_intset: self.is_intset,
+        }
+    }
+
+    /// See [`Table::copy_part`].
+    pub fn copy_part(&self, copy: &mut Self) -> bool {
+        self.texts.copy_part(&mut copy.texts) || self.ints.copy_part(&mut copy.ints)
     }
 
     pub fn len(&self) -> usize {

@@ -1,8 +1,17 @@
-//! Moving and copying whole entries to another name or database. Deadlines go with them, values are shared.
+//! Moving and copying whole entries to another name or database. Deadlines go with them. Copies share what can be shared
+//! until it is changed; a large collection that cannot is copied in slices.
+
+use std::sync::Arc;
+
+use ostraka_datatypes::collection::Copying;
+use ostraka_datatypes::raw::entry::Entry;
+use ostraka_datatypes::resp::Reply;
 
 use crate::call::{Call, Outcome};
 use crate::command::row::*;
 use crate::fault::Fault;
+use crate::keyspace::{Event, Keyspace};
+use crate::slices::{AT_ONCE, Budget, Work};
 
 pub static ROWS: &[&Command] = &[&COPY, &MOVE, &RENAME, &RENAMENX];
 
@@ -86,6 +95,9 @@ fn move_(c: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
+/// The event of a copy.
+const COPIED: Event = "copy_to";
+
 command! { COPY =
     name: "copy", run: copy, arity: -3, flags: WRITE | DENYOOM,
     keys: &[key(1, RO | ACCESS), key(2, OW | UPDATE)], categories: KEYSPACE, group: Group::Generic,
@@ -114,15 +126,61 @@ fn copy(c: &mut Call<'_>) -> Outcome {
     if from == to && source.bytes == target.bytes {
         return Err(Fault::SameObject);
     }
-    let copy = c.db.read(source).map(|entry| entry.duplicate(target.bytes));
     c.db.select(to);
-    let copied = match copy {
-        Some(entry) if replace || !c.db.exists(target) => {
-            c.db.put(target, entry, "copy_to");
-            true
-        }
-        _ => false,
+    let taken = !replace && c.db.exists(target);
+    c.db.select(from);
+    let Some(entry) = c.db.read(source).filter(|_| !taken) else {
+        c.reply.integer(0);
+        return Ok(());
     };
-    c.reply.integer(copied.into());
-    Ok(())
+    if entry.is_cheap_to_copy() {
+        let copy = entry.duplicate(target.bytes);
+        c.db.select(to);
+        c.db.put(target, copy, COPIED);
+        c.reply.integer(1);
+        return Ok(());
+    }
+    let deadline = entry.deadline();
+    let frozen = c.db.freeze(source)?;
+    let frozen = frozen.expect("nothing but a large collection costs much");
+    c.db.select(to);
+    let work = CopyInto {
+        target: target.bytes.into(),
+        deadline,
+        copying: Some(Copying::new(Arc::clone(&frozen))),
+    };
+    c.in_slices(frozen.body.len(), &[2], work)
+}
+
+/// COPY of a large collection: its copy becomes the value of the target in the end.
+struct CopyInto {
+    target: Box<[u8]>,
+    /// The source's, which goes with the value.
+    deadline: Option<u64>,
+    copying: Option<Copying>,
+}
+
+impl Work for CopyInto {
+    fn step(&mut self, _: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
+        let Some(copying) = &mut self.copying else {
+            return true;
+        };
+        while copying.advance() {
+            if !budget.spend(AT_ONCE) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn finish(&mut self, db: &mut Keyspace<'_>, reply: &mut Reply<'_>) -> Outcome {
+        if let Some(copying) = self.copying.take() {
+            let large = Arc::new(copying.finish());
+            let entry = Entry::large(&self.target, large, self.deadline);
+            let key = db.exec.server.router.key(&self.target);
+            db.put(key, entry, COPIED);
+            reply.integer(1);
+        }
+        Ok(())
+    }
 }

@@ -108,9 +108,12 @@ impl Entry {
         self.form() == Form::Large && Arc::get_mut(&mut self.borrow_large()).is_none()
     }
 
-    /// Whether a copy of the large collection costs little: a list's copy shares its chunks.
+    /// Whether a copy costs little: what is small is copied at once, a long string is shared, and so are a list's chunks.
     pub fn is_cheap_to_copy(&self) -> bool {
-        matches!(self.held(), Held::Large(Collection::List(_)))
+        match self.held() {
+            Held::Large(body) => matches!(body, Collection::List(_)),
+            _ => true,
+        }
     }
 
     /// Says that somebody waits to change a large collection.
