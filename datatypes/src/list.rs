@@ -259,21 +259,26 @@ impl<'a> ListMut<'a> {
         }
     }
 
-    /// Keeps the elements with the indexes of `range` only.
-    pub fn trim(&mut self, range: Range<usize>) {
+    /// Takes `count` values away from `end`.
+    pub fn cut(&mut self, end: End, count: usize) {
         let limits = self.limits;
-        let behind = self.len() - range.end;
         match self.form() {
-            Form::Short(mut block) => {
-                cut(&mut block, End::Right, behind);
-                cut(&mut block, End::Left, range.start);
-            }
-            Form::Long(list) => {
-                list.cut(End::Right, behind, &limits);
-                list.cut(End::Left, range.start, &limits);
-            }
+            Form::Short(mut block) => cut(&mut block, end, count),
+            Form::Long(list) => list.cut(end, count, &limits),
         }
         self.shrink();
+    }
+
+    /// The same for more values than a chunk holds: they come as a list of their own, to be read or freed at leisure.
+    /// `None`, and nothing is done, if this list is short.
+    pub fn split(&mut self, end: End, count: usize) -> Option<List> {
+        let limits = self.limits;
+        let off = match self.form() {
+            Form::Short(_) => return None,
+            Form::Long(list) => list.split(end, count, &limits),
+        };
+        self.shrink();
+        Some(off)
     }
 
     /// Makes room for `text`, which changes the form of a list that has none even if nothing comes of it.

@@ -19,6 +19,7 @@ enum Step {
     Insert(Index, Vec<u8>),
     Remove(Index, End, usize),
     Trim(Index, Index),
+    Split(End, Index),
     /// Shares the list from here on: what the copy holds must not change.
     Copy,
 }
@@ -47,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (any::<Index>(), end(), prop_oneof![1..4_usize, Just(usize::MAX)])
             .prop_map(|(at, end, most)| Step::Remove(at, end, most)),
         1 => (any::<Index>(), any::<Index>()).prop_map(|(one, other)| Step::Trim(one, other)),
+        1 => (end(), any::<Index>()).prop_map(|(end, at)| Step::Split(end, at)),
         1 => Just(Step::Copy),
     ]
 }
@@ -100,9 +102,26 @@ fn apply(step: Step, list: &mut ListMut<'_>, model: &mut Model) {
             let len = model.len();
             let range = one.index(len.min(5))..len - other.index(len.min(9));
             if range.start <= range.end {
-                list.trim(range.clone());
+                let (left, right) = (range.start, len - range.end);
+                list.cut(End::Right, right);
+                list.cut(End::Left, left);
                 *model = model.range(range).cloned().collect();
             }
+        }
+        Step::Split(end, at) if !model.is_empty() => {
+            let count = at.index(model.len() + 1);
+            let Some(off) = list.split(end, count) else {
+                return;
+            };
+            let kept = match end {
+                End::Left => model.split_off(count),
+                End::Right => {
+                    let behind = model.split_off(model.len() - count);
+                    std::mem::replace(model, behind)
+                }
+            };
+            let gone = std::mem::replace(model, kept);
+            check(ListRef::Long(&off), &gone, 0);
         }
         _ => {}
     }

@@ -2,7 +2,7 @@
 
 use ostraka_tests::client::Client;
 use ostraka_tests::reply::encode;
-use ostraka_tests::server::TestServer;
+use ostraka_tests::server::{TestServer, wait_until};
 
 /// Elements of the large collections: enough for hundreds of slices.
 const LARGE: usize = 50_000;
@@ -139,5 +139,96 @@ fn a_transaction_copies_at_once() {
             client.say(request);
         }
         assert_eq!(client.say("EXEC"), format!("*4 :1 :{LARGE} :1 :{LARGE}"));
+    });
+}
+
+// ---- lists
+
+/// Fills a list with 0, 1, 2, ...
+fn fill_list(client: &mut Client) {
+    fill(client, "RPUSH list", |n| vec![n.to_string()]);
+}
+
+/// The reply that has these numbers.
+fn array(numbers: impl Iterator<Item = usize>) -> Vec<String> {
+    let numbers: Vec<String> = numbers.map(|n| format!("\"{n}\"")).collect();
+    let header = format!("*{}", numbers.len());
+    std::iter::once(header).chain(numbers).collect()
+}
+
+#[test]
+fn many_elements_are_popped_at_once_and_answered_in_order() {
+    at_all_shard_counts(|server| {
+        let (mut popper, mut other) = (server.client(), server.client());
+        for (request, popped) in [
+            ("LPOP list 49000", array(0..49_000)),
+            ("RPOP list 49000", array((1000..LARGE).rev())),
+            ("LPOP list 1000000", array(0..LARGE)),
+            ("RPOP list 1000000", array((0..LARGE).rev())),
+        ] {
+            other.say("DEL list");
+            fill_list(&mut other);
+            send(&mut popper, request);
+            let (before, after) = (
+                format!(":{LARGE}"),
+                format!(":{}", LARGE - (popped.len() - 1)),
+            );
+            wait_until("the elements are gone", || {
+                let len = other.say("LLEN list");
+                assert!(len == before || len == after, "{len}");
+                len == after
+            });
+            other.say("LPUSH list x");
+            other.say("RPUSH list y");
+            assert_eq!(popper.reply().expect("a reply"), popped);
+        }
+        fill_list(&mut other);
+        let reply = other.ask(&["LMPOP", "2", "nothing", "list", "RIGHT", "COUNT", "49000"]);
+        assert_eq!(reply[..2], ["*2", "\"list\""]);
+        assert_eq!(reply[2..], array((1000..LARGE).rev()));
+        assert_eq!(other.say("LLEN list"), ":1002");
+    });
+}
+
+#[test]
+fn a_trimmed_list_is_short_at_once_whoever_reads_it() {
+    at_all_shard_counts(|server| {
+        let (mut reader, mut other) = (server.client(), server.client());
+        for (request, kept) in [
+            ("LTRIM list 100 49899", 100..49_900),
+            ("LTRIM list 25000 25009", 25_000..25_010),
+            ("LTRIM list 0 -40001", 0..10_000),
+            ("LTRIM list 40000 -1", 40_000..LARGE),
+        ] {
+            other.say("DEL list");
+            fill_list(&mut other);
+            send(&mut reader, "LRANGE list 0 -1");
+            assert_eq!(other.say(request), "+OK");
+            let read = reader.reply().expect("a reply");
+            assert!(read == array(0..LARGE) || read == array(kept.clone()));
+            assert_eq!(other.ask(&["LRANGE", "list", "0", "-1"]), array(kept));
+        }
+    });
+}
+
+#[test]
+fn in_a_transaction_many_elements_go_at_once() {
+    at_all_shard_counts(|server| {
+        let mut client = server.client();
+        fill_list(&mut client);
+        for request in [
+            "MULTI",
+            "LPOP list 20000",
+            "RPOP list 20000",
+            "LTRIM list 1 5",
+            "LLEN list",
+        ] {
+            client.say(request);
+        }
+        let reply = client.ask(&["EXEC"]);
+        assert_eq!(reply[0], "*4");
+        assert_eq!(reply[1..20_002], array(0..20_000));
+        assert_eq!(reply[20_002..40_003], array((30_000..LARGE).rev()));
+        assert_eq!(reply[40_003..], ["+OK", ":5"]);
     });
 }

@@ -70,6 +70,20 @@ fn a_key_whose_time_is_up_meanwhile_has_changed() {
 }
 
 #[test]
+fn a_trim_that_keeps_all_counts_as_a_change() {
+    at_all_shards("", |server| {
+        let (mut one, mut other) = (server.client(), server.client());
+        one.say("RPUSH k a b");
+        for (trim, changes) in [("LTRIM k 0 -1", true), ("LTRIM nothing 0 -1", false)] {
+            one.say("WATCH k nothing");
+            assert_eq!(other.say(trim), "+OK");
+            one.say("MULTI");
+            assert_eq!(one.say("EXEC"), if changes { "(nil-array)" } else { "*0" });
+        }
+    });
+}
+
+#[test]
 fn a_client_that_leaves_watches_nothing_any_more() {
     at_all_shards("", |server| {
         let mut asker = server.client();

@@ -164,6 +164,39 @@ impl List {
         self.settle_ends(limits);
     }
 
+    /// Takes many elements away from one end: they become a list of their own, for which whole chunks move.
+    pub(super) fn split(&mut self, end: End, count: usize, limits: &Limits) -> List {
+        let seam = match end {
+            End::Left => count.min(self.len),
+            End::Right => self.len.saturating_sub(count),
+        };
+        let behind = self.split_off(seam);
+        let off = match end {
+            End::Left => std::mem::replace(self, behind),
+            End::Right => behind,
+        };
+        self.settle_ends(limits);
+        off
+    }
+
+    /// Keeps the elements before `index`; the others become a list of their own.
+    fn split_off(&mut self, index: usize) -> List {
+        let Some((mut nth, within)) = self.place(index) else {
+            return List::default();
+        };
+        if within > 0 {
+            let behind = self.chunks[nth].split_off(within);
+            nth += 1;
+            self.chunks.insert(nth, behind);
+        }
+        let behind = List {
+            chunks: self.chunks.split_off(nth),
+            len: self.len - index,
+        };
+        self.len = index;
+        behind
+    }
+
     fn end(&mut self, end: End) -> Option<&mut Chunk> {
         match end {
             End::Left => self.chunks.front_mut(),

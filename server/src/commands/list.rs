@@ -4,8 +4,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ostraka_datatypes::collection::Large;
-use ostraka_datatypes::list::{End, Limits, ListMut, ListRef};
+use ostraka_datatypes::collection::{Collection, Large};
+use ostraka_datatypes::list::{End, Limits, List, ListMut, ListRef};
 use ostraka_datatypes::raw::entry::Type;
 use ostraka_datatypes::resp::Reply;
 
@@ -173,36 +173,52 @@ pub fn take(db: &mut Keyspace<'_>, key: Key<'_>, end: End) -> Result<Option<Vec<
     Ok(popped.flatten())
 }
 
-/// Takes `count` elements, as many as there are at least, and answers them as an array.
+/// Takes `count` elements, as many as there are at least, and answers them as an array. Many are taken at once and answered
+/// in slices.
 fn reply_popped(c: &mut Call<'_>, key: Key<'_>, end: End, count: usize) -> Outcome {
     let (limits, reply) = (limits(&c.db), &mut c.reply);
-    c.db.modify(key, Type::List, Missing::Skip, |entry| {
+    let many = c.db.modify(key, Type::List, Missing::Skip, |entry| {
         let mut list = ListMut::of(entry, limits);
-        let len = list.len();
-        reply.array(count);
-        let kept = match end {
-            End::Left => {
-                list.read().each(0..count, |element| element.reply(reply));
-                count..len
-            }
-            End::Right => {
-                let mut left = count;
-                list.read().walk(len - 1, End::Left, |element| {
-                    if left > 0 {
-                        element.reply(reply);
-                        left -= 1;
-                    }
-                    left > 0
-                });
-                0..len - count
-            }
-        };
-        if count > 0 {
-            list.trim(kept);
+        let many = cut_many(&mut list, end, count);
+        if many.is_none() {
+            reply_from(end, list.read(), count, reply);
+            list.cut(end, count);
         }
-        Changed::many(pop_event(end), count as u64, ())
+        Changed::many(pop_event(end), count as u64, many)
     })?;
-    Ok(())
+    match many.flatten() {
+        Some(list) => {
+            let list = Arc::new(Large::new(Collection::List(list)));
+            c.in_slices(count, &[], ReadRange::new(list, 0..count, end.other()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Takes `count` elements away as a list of their own, if they are many.
+fn cut_many(list: &mut ListMut<'_>, end: End, count: usize) -> Option<List> {
+    if count > AT_ONCE {
+        list.split(end, count)
+    } else {
+        None
+    }
+}
+
+/// Replies the first `count` elements from `end` on as an array.
+fn reply_from(end: End, list: ListRef<'_>, count: usize, reply: &mut Reply<'_>) {
+    reply.array(count);
+    let first = match end {
+        End::Left => 0,
+        End::Right => list.len() - 1,
+    };
+    let mut left = count;
+    if left > 0 {
+        list.walk(first, end.other(), |element| {
+            element.reply(reply);
+            left -= 1;
+            left > 0
+        });
+    }
 }
 
 command! { LMPOP =
@@ -390,25 +406,30 @@ fn lrange(c: &mut Call<'_>) -> Outcome {
         return Ok(());
     }
     let list = c.db.freeze(key)?.expect("it is large");
-    let (len, opened) = (range.len(), false);
-    c.in_slices(
-        len,
-        &[],
-        ReadRange {
-            list,
-            range,
-            opened,
-        },
-    )
+    let work = ReadRange::new(list, range.clone(), End::Right);
+    c.in_slices(range.len(), &[], work)
 }
 
-/// LRANGE of many elements.
+/// A reply of many elements.
 struct ReadRange {
     list: Arc<Large>,
     /// What is still to be answered.
     range: Range<usize>,
+    /// The order.
+    towards: End,
     /// The reply's header is written.
     opened: bool,
+}
+
+impl ReadRange {
+    fn new(list: Arc<Large>, range: Range<usize>, towards: End) -> Self {
+        Self {
+            list,
+            range,
+            towards,
+            opened: false,
+        }
+    }
 }
 
 impl Work for ReadRange {
@@ -417,10 +438,17 @@ impl Work for ReadRange {
         if !std::mem::replace(&mut self.opened, true) {
             reply.array(range.len());
         }
+        let first = match self.towards {
+            End::Right => range.start,
+            End::Left => range.end - 1,
+        };
         let list = ListRef::of_large(&self.list.body);
-        list.walk(range.start, End::Right, |element| {
+        list.walk(first, self.towards, |element| {
             element.reply(reply);
-            range.start += 1;
+            match self.towards {
+                End::Right => range.start += 1,
+                End::Left => range.end -= 1,
+            }
             !Range::is_empty(range) && budget.spend(1)
         });
         Range::is_empty(range)
@@ -474,16 +502,28 @@ command! { LTRIM =
     syntax: "key<key> start<integer> stop<integer>",
 }
 
-/// A million elements are some 1,500 chunks to free, which is not worth slices.
 fn ltrim(c: &mut Call<'_>) -> Outcome {
     let (first, last, limits) = (c.args.integer(2)?, c.args.integer(3)?, limits(&c.db));
-    c.db.modify(c.args.key(1), Type::List, Missing::Skip, |entry| {
-        let mut list = ListMut::of(entry, limits);
-        let before = list.len();
-        list.trim(span(first, last, before));
-        // As in Redis, who watches the list is told even if it stays as it is.
-        Changed::many("ltrim", (before - list.len()) as u64, ()).in_any_case("ltrim")
-    })?;
+    let many =
+        c.db.modify(c.args.key(1), Type::List, Missing::Skip, |entry| {
+            let mut list = ListMut::of(entry, limits);
+            let before = list.len();
+            let kept = span(first, last, before);
+            let ends = [(End::Right, before - kept.end), (End::Left, kept.start)];
+            let many = ends.map(|(end, count)| {
+                let many = cut_many(&mut list, end, count);
+                if many.is_none() {
+                    list.cut(end, count);
+                }
+                many
+            });
+            // As in Redis, who watches the list is told even if it stays as it is.
+            let gone = (before - list.len()) as u64;
+            Changed::many("ltrim", gone, many).in_any_case("ltrim")
+        })?;
+    for list in many.into_iter().flatten().flatten() {
+        c.db.exec.free_later(0, Box::new(list));
+    }
     c.reply.ok();
     Ok(())
 }
