@@ -238,6 +238,15 @@ impl<'a> Keyspace<'a> {
         }
     }
 
+    /// The value of `key` as it is now, to be read in slices: an entry of the reader's own, with a small value's bytes or a
+    /// reference to a large collection that is frozen.
+    pub fn frozen(&mut self, key: Key<'_>) -> Result<Option<Entry>, Fault> {
+        Ok(match self.freeze(key)? {
+            Some(large) => Some(Entry::large(b"", large, None)),
+            None => self.peek(key).map(|entry| entry.duplicate(b"")),
+        })
+    }
+
     /// Hands every key to `each`, in order, with its place among the keys; the entries of a group of keys are being
     /// loaded together before the first of the group is looked at.
     pub fn each_key<'k>(

@@ -232,3 +232,150 @@ fn in_a_transaction_many_elements_go_at_once() {
         assert_eq!(reply[40_003..], ["+OK", ":5"]);
     });
 }
+
+// ---- pages and random elements
+
+/// The numbers in a reply's elements, which are numbers behind a letter; a header and what does not look so is left out.
+fn numbers(reply: &[String], letter: char) -> Vec<usize> {
+    let texts = reply.iter().map(|line| line.trim_matches('"'));
+    texts
+        .filter_map(|text| text.strip_prefix(letter)?.parse().ok())
+        .collect()
+}
+
+#[test]
+fn a_page_of_everything_is_of_one_moment() {
+    at_all_shard_counts(|server| {
+        let (mut scanner, mut other) = (server.client(), server.client());
+        fill_all(&mut other);
+        for (request, letter, lines, add, remove) in [
+            (
+                "HSCAN hash 0 COUNT 1000000",
+                'f',
+                2,
+                "HSET hash f90000 1",
+                "HDEL hash f0",
+            ),
+            (
+                "HSCAN hash 0 COUNT 60000 NOVALUES",
+                'f',
+                1,
+                "HSET hash f90001 1",
+                "HDEL hash f1",
+            ),
+            (
+                "SSCAN texts 0 COUNT 1000000",
+                'm',
+                1,
+                "SADD texts m90000",
+                "SREM texts m0",
+            ),
+            (
+                "ZSCAN zset 0 COUNT 1000000",
+                'm',
+                2,
+                "ZADD zset 1 m90000",
+                "ZREM zset m0",
+            ),
+        ] {
+            send(&mut scanner, request);
+            let changes = [add, remove].map(|change| other.say(change));
+            assert_eq!(changes, [":1", ":1"], "{request}");
+            let page = scanner.reply().expect("a page");
+            assert_eq!(page[1], "\"0\"");
+            assert_eq!(page[2], format!("*{}", page.len() - 3));
+            let mut names = numbers(&page, letter);
+            assert_eq!(names.len() * lines, page.len() - 3);
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len() * lines, page.len() - 3);
+            let added = names.last().is_some_and(|last| *last >= 90_000);
+            let (_, removed) = remove.rsplit_once(letter).expect("a name");
+            assert!(
+                added || names.contains(&removed.parse().expect("a number")),
+                "the addition came first"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_long_page_ends_where_the_next_one_begins() {
+    at_all_shard_counts(|server| {
+        let mut client = server.client();
+        fill_all(&mut client);
+        for (scan, letter) in [
+            ("HSCAN hash", 'f'),
+            ("SSCAN texts", 'm'),
+            ("ZSCAN zset", 'm'),
+        ] {
+            let (mut cursor, mut names) = ("0".to_owned(), Vec::new());
+            loop {
+                let page = client.say(&format!("{scan} {cursor} COUNT 7000"));
+                let page: Vec<String> = page.split(' ').map(str::to_owned).collect();
+                cursor = page[1].trim_matches('"').to_owned();
+                let found = numbers(&page, letter);
+                assert!(cursor == "0" || (6000..9000).contains(&found.len()));
+                names.extend(found);
+                if cursor == "0" {
+                    break;
+                }
+            }
+            names.sort_unstable();
+            assert_eq!(names, (0..LARGE).collect::<Vec<_>>(), "{scan}");
+        }
+        let page = client.say("HSCAN hash 0 COUNT 1000000 MATCH f12345");
+        assert_eq!(page, "*2 \"0\" *2 \"f12345\" \"12345\"");
+    });
+}
+
+#[test]
+fn many_random_elements_are_different_unless_they_may_repeat() {
+    at_all_shard_counts(|server| {
+        let (mut asker, mut other) = (server.client(), server.client());
+        fill_all(&mut other);
+        for command in ["HRANDFIELD hash", "SRANDMEMBER texts", "ZRANDMEMBER zset"] {
+            let letter = if command.starts_with('H') { 'f' } else { 'm' };
+            for (count, expected) in [(10_000, 10_000), (40_000, 40_000), (1_000_000, LARGE)] {
+                send(&mut asker, &format!("{command} {count}"));
+                assert_eq!(other.say("PING"), "+PONG");
+                let reply = asker.reply().expect("a reply");
+                let mut picked = numbers(&reply, letter);
+                assert_eq!(picked.len(), expected, "{command} {count}");
+                assert!(
+                    picked.iter().any(|n| *n > LARGE / 2) && picked.iter().any(|n| *n < LARGE / 2)
+                );
+                picked.sort_unstable();
+                picked.dedup();
+                assert_eq!(picked.len(), expected, "{command} {count}");
+            }
+            let reply = asker.ask(&format!("{command} -60000").split(' ').collect::<Vec<_>>());
+            assert_eq!(numbers(&reply, letter).len(), 60_000);
+        }
+    });
+}
+
+#[test]
+fn random_fields_are_those_whose_time_is_not_up() {
+    at_all_shard_counts(|server| {
+        let mut client = server.client();
+        client.say("DEBUG SET-ACTIVE-EXPIRE 0");
+        fill(&mut client, "HSET hash", |n| {
+            vec![format!("f{n}"), n.to_string()]
+        });
+        for from in (0..LARGE - 10).step_by(4999) {
+            let names = (from..LARGE.min(from + 4999)).filter(|n| *n < LARGE - 10);
+            let names: Vec<String> = names.map(|n| format!("f{n}")).collect();
+            let request = format!("HPEXPIRE hash 1 FIELDS {} {}", names.len(), names.join(" "));
+            client.say(&request);
+        }
+        let last = format!("HPTTL hash FIELDS 1 f{}", LARGE - 11);
+        wait_until("their time is up", || client.say(&last) == "*1 :-2");
+        for (count, expected) in [("100", 10), ("3", 3), ("-2000", 2000)] {
+            let reply = client.ask(&["HRANDFIELD", "hash", count, "WITHVALUES"]);
+            let picked = numbers(&reply, 'f');
+            assert_eq!((picked.len(), reply.len()), (expected, 2 * expected + 1));
+            assert!(picked.iter().all(|n| *n >= LARGE - 10));
+        }
+    });
+}

@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 
 use ostraka_datatypes::hashes::{FieldRef, HashRef};
-use ostraka_datatypes::raw::entry::Type;
+use ostraka_datatypes::raw::entry::{Entry, Type};
 use ostraka_datatypes::resp::{Protocol, Reply};
+use ostraka_datatypes::set::Selection;
 
-use super::collection_scan::{self, Options, Page};
+use super::collection_scan;
 use crate::call::{Call, Outcome};
 use crate::command::row::*;
 use crate::fault::Fault;
 use crate::os::entropy::Dice;
+use crate::slices::{Budget, Work};
 
 pub static ROWS: &[&Command] = &[&HRANDFIELD, &HSCAN];
 
@@ -26,25 +28,7 @@ command! { HSCAN =
 }
 
 fn hscan(c: &mut Call<'_>) -> Outcome {
-    let cursor = collection_scan::cursor(c.args)?;
-    let now_ms = c.db.now_ms() as u64;
-    let Some(entry) = c.db.read_as(c.args.key(1), Type::Hash)? else {
-        return Page::empty(&mut c.reply);
-    };
-    let options = Options::parse(c.args, true)?;
-    let mut page = Page::new(c.reply.protocol());
-    let hash = HashRef::of(&entry, now_ms);
-    let next = hash.scan(cursor, options.count, |field| {
-        let mut digits = itoa::Buffer::new();
-        if !options.pattern.matches(field.name.text(&mut digits)) {
-            return;
-        }
-        page.push(|reply| field.name.reply(reply));
-        if !options.no_values {
-            page.push(|reply| field.value.reply(reply));
-        }
-    });
-    page.reply(next, &mut c.reply)
+    collection_scan::scan(c, Type::Hash, "NOVALUES")
 }
 
 command! { HRANDFIELD =
@@ -58,24 +42,37 @@ command! { HRANDFIELD =
 
 fn hrandfield(c: &mut Call<'_>) -> Outcome {
     let asked = c.args.get(2).map(|_| Asked::parse(c)).transpose()?;
-    let now_ms = c.db.now_ms() as u64;
+    let (key, now_ms) = (c.args.key(1), c.db.now_ms() as u64);
     let mut dice = Dice::new(c.db.exec.dice.roll());
-    let entry = c.db.read_as(c.args.key(1), Type::Hash)?;
+    let entry = c.db.read_as(key, Type::Hash)?;
     let hash = entry.as_deref().map(|entry| HashRef::of(entry, now_ms));
-    let (reply, roll) = (&mut c.reply, &mut || dice.roll());
-    match (asked, hash) {
-        (None, hash) => match hash.and_then(|hash| hash.random(roll)) {
-            Some(field) => field.name.reply(reply),
-            None => reply.null(),
-        },
-        (Some(asked), Some(hash)) if asked.repeats => asked.with_repeats(hash, roll, reply),
-        (Some(asked), Some(hash)) => asked.distinct(hash, roll, reply),
-        (Some(_), None) => reply.array(0),
-    }
-    Ok(())
+    let (asked, effort) = match (asked, hash) {
+        (None, hash) => {
+            match hash.and_then(|hash| hash.random(&mut || dice.roll())) {
+                Some(field) => field.name.reply(&mut c.reply),
+                None => c.reply.null(),
+            }
+            return Ok(());
+        }
+        (Some(asked), Some(hash)) => (asked, asked.effort(hash)),
+        (Some(_), None) => {
+            c.reply.array(0);
+            return Ok(());
+        }
+    };
+    let frozen = c.db.frozen(key)?.expect("it has just been there");
+    let sample = Sample {
+        frozen,
+        now_ms,
+        asked,
+        dice,
+        stage: Stage::Count { cursor: 0, live: 0 },
+    };
+    c.in_slices(effort, &[], sample)
 }
 
 /// The options of HRANDFIELD.
+#[derive(Clone, Copy)]
 struct Asked {
     count: usize,
     /// Each pick is of all fields.
@@ -104,6 +101,16 @@ impl Asked {
         })
     }
 
+    /// How many fields will be looked at, more or less.
+    fn effort(&self, hash: HashRef<'_>) -> usize {
+        let counted = if hash.is_timed() { hash.len() } else { 0 };
+        let picked = match self.repeats {
+            true => self.count,
+            false => self.count.min(hash.len()),
+        };
+        counted.max(picked)
+    }
+
     fn open(&self, reply: &mut Reply<'_>, len: usize) {
         let flat = self.values && reply.protocol() == Protocol::Resp2;
         reply.array(if flat { 2 * len } else { len });
@@ -118,47 +125,112 @@ impl Asked {
             field.value.reply(reply);
         }
     }
+}
 
-    fn with_repeats(
-        &self,
-        hash: HashRef<'_>,
-        roll: &mut impl FnMut() -> u64,
-        reply: &mut Reply<'_>,
-    ) {
-        if hash.random(roll).is_none() {
-            return reply.array(0);
-        }
-        self.open(reply, self.count);
-        for _ in 0..self.count {
-            let field = hash
-                .random(roll)
-                .expect("there is a field, as there was before");
-            self.reply(field, reply);
+/// HRANDFIELD of several fields under way.
+struct Sample {
+    frozen: Entry,
+    now_ms: u64,
+    asked: Asked,
+    dice: Dice,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Finds out how many fields are there.
+    Count { cursor: u64, live: usize },
+    /// Picks one at a time, none twice if what was picked is kept.
+    Pick {
+        left: usize,
+        seen: Option<HashSet<Vec<u8>>>,
+    },
+    /// Walks over all, and takes each with the chance that the rest of the walk asks for.
+    Choose { cursor: u64, selection: Selection },
+}
+
+impl Stage {
+    /// How to pick from the `live` fields of `hash`, and how many it will be.
+    fn pick(asked: Asked, hash: HashRef<'_>, live: usize) -> (Self, usize) {
+        /// In a hash of fewer fields, which may be packed, and in one with fields whose time is up, drawing is slow.
+        const FEW: usize = 1000;
+        let draws = live > FEW && live == hash.len();
+        match asked.count {
+            _ if live == 0 => (
+                Self::Pick {
+                    left: 0,
+                    seen: None,
+                },
+                0,
+            ),
+            left if asked.repeats => (Self::Pick { left, seen: None }, left),
+            left if draws && left < live / 3 => {
+                let seen = Some(HashSet::with_capacity(left));
+                (Self::Pick { left, seen }, left)
+            }
+            wanted => {
+                let wanted = wanted.min(live);
+                let selection = Selection::new(wanted, live);
+                (
+                    Self::Choose {
+                        cursor: 0,
+                        selection,
+                    },
+                    wanted,
+                )
+            }
         }
     }
+}
 
-    /// Different fields: drawn one by one if that finds new ones mostly, else shuffled.
-    fn distinct(&self, hash: HashRef<'_>, roll: &mut impl FnMut() -> u64, reply: &mut Reply<'_>) {
-        let live = hash.live();
-        let count = self.count.min(live);
-        self.open(reply, count);
-        if count == live {
-            hash.iter().for_each(|field| self.reply(field, reply));
-        } else if hash.len() > 1000 && count < live / 3 {
-            let mut seen = HashSet::new();
-            while seen.len() < count {
-                let field = hash.random(roll).expect("there are fields");
-                if seen.insert(field.name.to_cow()) {
-                    self.reply(field, reply);
+impl Work for Sample {
+    fn step(&mut self, reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
+        /// Fields between two questions to the budget.
+        const PART: usize = 64;
+        let hash = HashRef::of(&self.frozen, self.now_ms);
+        let roll = &mut || self.dice.roll();
+        loop {
+            match &mut self.stage {
+                Stage::Count { cursor, live } => {
+                    let counted = match hash.is_timed() {
+                        true => {
+                            *cursor = hash.scan(*cursor, PART, |_| *live += 1);
+                            *cursor == 0
+                        }
+                        false => {
+                            *live = hash.len();
+                            true
+                        }
+                    };
+                    if counted {
+                        let len;
+                        (self.stage, len) = Stage::pick(self.asked, hash, *live);
+                        self.asked.open(reply, len);
+                    }
+                }
+                Stage::Pick { left: 0, .. } => return true,
+                Stage::Pick { left, seen } => {
+                    for _ in 0..PART.min(*left) {
+                        let field = hash.random(roll).expect("fields have been counted");
+                        let seen = seen.as_mut();
+                        if seen.is_none_or(|seen| seen.insert(field.name.to_vec())) {
+                            self.asked.reply(field, reply);
+                            *left -= 1;
+                        }
+                    }
+                }
+                Stage::Choose { cursor, selection } => {
+                    *cursor = hash.scan(*cursor, PART, |field| {
+                        if selection.takes(roll()) {
+                            self.asked.reply(field, reply);
+                        }
+                    });
+                    if *cursor == 0 {
+                        return true;
+                    }
                 }
             }
-        } else {
-            let mut fields: Vec<_> = hash.iter().collect();
-            for at in 0..count {
-                let left = (fields.len() - at) as u128;
-                let pick = at + ((u128::from(roll()) * left) >> 64) as usize;
-                fields.swap(at, pick);
-                self.reply(fields[at], reply);
+            if !budget.spend(PART) {
+                return false;
             }
         }
     }

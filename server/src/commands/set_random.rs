@@ -87,7 +87,8 @@ fn srandmember(c: &mut Call<'_>) -> Outcome {
         set,
         left: wanted,
         dice,
-        seen: (count > 1).then(HashSet::new),
+        // With room for all from the beginning: to grow would take too long.
+        seen: (count > 1).then(|| HashSet::with_capacity(wanted)),
     };
     c.in_slices(wanted, &[], work)
 }

@@ -1,7 +1,4 @@
-//! Reading whole sets in slices.
-//!
-//! A set that is read so is *frozen*: an entry of the reader's own, with a small set's bytes or a reference to a large
-//! one, so that no cell is held between two slices.
+//! Reading whole sets in slices, frozen.
 
 use ostraka_datatypes::packed::Element;
 use ostraka_datatypes::raw::entry::{Entry, Type};
@@ -18,14 +15,10 @@ const AT_ONCE: usize = 64;
 
 /// The set at `key` as it is now.
 pub fn frozen(db: &mut Keyspace<'_>, key: Key<'_>) -> Result<Option<Entry>, Fault> {
-    let Some(entry) = db.read_as(key, Type::Set)? else {
-        return Ok(None);
-    };
-    if !matches!(SetRef::of(&entry), SetRef::Large(_)) {
-        return Ok(Some(entry.duplicate(b"")));
+    match db.read_as(key, Type::Set)? {
+        Some(_) => db.frozen(key),
+        None => Ok(None),
     }
-    let large = db.freeze(key)?;
-    Ok(large.map(|large| Entry::large(b"", large, None)))
 }
 
 /// How far a frozen set has been read.

@@ -4,7 +4,7 @@ use ostraka_datatypes::packed::Element;
 use ostraka_datatypes::raw::entry::Type;
 use ostraka_datatypes::set::{Limits, SetMut, SetRef};
 
-use super::collection_scan::{self, Options, Page};
+use super::collection_scan;
 use super::set_walk::{Members, frozen};
 use crate::call::{Call, Outcome};
 use crate::command::row::*;
@@ -200,17 +200,5 @@ command! { SSCAN =
 }
 
 fn sscan(c: &mut Call<'_>) -> Outcome {
-    let cursor = collection_scan::cursor(c.args)?;
-    let Some(entry) = c.db.read_as(c.args.key(1), Type::Set)? else {
-        return Page::empty(&mut c.reply);
-    };
-    let options = Options::parse(c.args, false)?;
-    let mut page = Page::new(c.reply.protocol());
-    let next = SetRef::of(&entry).scan(cursor, options.count, |member| {
-        let mut digits = itoa::Buffer::new();
-        if options.pattern.matches(member.text(&mut digits)) {
-            page.push(|reply| member.reply(reply));
-        }
-    });
-    page.reply(next, &mut c.reply)
+    collection_scan::scan(c, Type::Set, "")
 }

@@ -1,15 +1,12 @@
 //! Members of sorted sets by chance, and one page after the other: ZRANDMEMBER and ZSCAN.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use ostraka_datatypes::collection::Large;
-use ostraka_datatypes::numbers::{format_double, format_double_17};
-use ostraka_datatypes::raw::entry::Type;
+use ostraka_datatypes::raw::entry::{Entry, Type};
 use ostraka_datatypes::resp::Reply;
 use ostraka_datatypes::zset::ZsetRef;
 
-use super::collection_scan::{self, Options, Page};
+use super::collection_scan;
 use super::zset_range::{begin, write};
 use crate::call::{Call, Outcome};
 use crate::command::row::*;
@@ -74,8 +71,7 @@ fn some_members(c: &mut Call<'_>, count: i64, with_scores: bool) -> Outcome {
             .as_ref()
             .map_or(ZsetRef::EMPTY, |entry| ZsetRef::of(entry));
         let mut draw = Draw::new(zset.len(), count);
-        let is_packed = matches!(zset, ZsetRef::Packed(_));
-        if draw.left <= AT_ONCE || is_packed {
+        if draw.left <= AT_ONCE {
             begin(&mut c.reply, draw.left, with_scores);
             while let Some(rank) = draw.next(&mut dice) {
                 write(&mut c.reply, zset.items(rank..rank + 1, false), with_scores);
@@ -85,9 +81,9 @@ fn some_members(c: &mut Call<'_>, count: i64, with_scores: bool) -> Outcome {
         draw
     };
     let elements = draw.left;
-    let body = c.db.freeze(key)?.expect("it is not packed");
+    let frozen = c.db.frozen(key)?.expect("it has just been there");
     let sample = Sample {
-        body,
+        frozen,
         draw,
         dice,
         with_scores,
@@ -106,7 +102,7 @@ struct Draw {
 enum Rule {
     /// Each once, the last one first.
     All,
-    /// None twice: those that have been drawn.
+    /// None twice: those that have been drawn. There is room for all from the beginning: to grow would take too long.
     Different(HashSet<usize>),
     Any,
 }
@@ -118,7 +114,7 @@ impl Draw {
             _ if len == 0 => (0, Rule::Any),
             ..0 => (wanted, Rule::Any),
             _ if wanted >= len => (len, Rule::All),
-            _ => (wanted, Rule::Different(HashSet::new())),
+            _ => (wanted, Rule::Different(HashSet::with_capacity(wanted))),
         };
         Self { len, left, rule }
     }
@@ -142,7 +138,7 @@ impl Draw {
 
 /// A long ZRANDMEMBER.
 struct Sample {
-    body: Arc<Large>,
+    frozen: Entry,
     draw: Draw,
     dice: Dice,
     with_scores: bool,
@@ -151,7 +147,7 @@ struct Sample {
 
 impl Work for Sample {
     fn step(&mut self, reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
-        let zset = ZsetRef::of_large(&self.body);
+        let zset = ZsetRef::of(&self.frozen);
         if !std::mem::replace(&mut self.begun, true) {
             begin(reply, self.draw.left, self.with_scores);
         }
@@ -180,28 +176,5 @@ command! { ZSCAN =
 }
 
 fn zscan(c: &mut Call<'_>) -> Outcome {
-    let cursor = collection_scan::cursor(c.args)?;
-    let entry = c.db.read_as(c.args.key(1), Type::Zset)?;
-    let Some(entry) = entry else {
-        return Page::empty(&mut c.reply);
-    };
-    let options = Options::parse_with(c.args, "NOSCORES")?;
-    let zset = ZsetRef::of(&entry);
-    // The two forms differ in Redis, too.
-    let text = match zset {
-        ZsetRef::Packed(_) => format_double,
-        ZsetRef::Large(_) => format_double_17,
-    };
-    let mut page = Page::new(c.reply.protocol());
-    let next = zset.scan(cursor, options.count, |member, score| {
-        let mut digits = itoa::Buffer::new();
-        let member = member.text(&mut digits);
-        if options.pattern.matches(member) {
-            page.push(|reply| reply.bulk(member));
-            if !options.no_values {
-                page.push(|reply| reply.bulk(text(score).as_bytes()));
-            }
-        }
-    });
-    page.reply(next, &mut c.reply)
+    collection_scan::scan(c, Type::Zset, "NOSCORES")
 }
