@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ostraka_datatypes::db::Db;
 use ostraka_datatypes::hash::Seed;
 use ostraka_datatypes::raw::entry::Entry;
-use ostraka_datatypes::raw::table::{Progress, ViewId, Visitor};
+use ostraka_datatypes::raw::table::{self, Keeper, KeeperId, Progress, ViewId, Visitor};
 
 use crate::blocking::Straddling;
 use crate::clients::{Pause, Registry};
@@ -141,7 +141,7 @@ impl Shard {
         self.ledger.changes += keys as u64;
         let identity = std::mem::replace(&mut self.identities[index], DbId(self.next_identity));
         self.next_identity += 1;
-        if old.table().views() == 0 {
+        if !old.table().is_looked_at() {
             return (keys, Some(old));
         }
         self.flushed.push((identity, old));
@@ -164,16 +164,47 @@ impl Shard {
         &mut self,
         (db, view): (DbId, ViewId),
     ) -> (Option<Box<dyn Visitor<Entry>>>, Option<Db>) {
-        let table = self.viewed(db).table();
-        let visitor = table.end_view(view);
-        if table.views() > 0 {
-            return (visitor, None);
-        }
-        let flushed = self.flushed.iter().position(|(id, _)| *id == db);
-        (visitor, flushed.map(|at| self.flushed.swap_remove(at).1))
+        let visitor = self.viewed(db).table().end_view(view);
+        (visitor, self.let_go(db))
     }
 
-    /// A database with a living view.
+    /// Begins to keep something of a database, which is found again under the name returned, flushed or swapped.
+    pub fn begin_keeping(
+        &mut self,
+        index: usize,
+        keeper: Box<dyn Keeper<Entry>>,
+    ) -> (DbId, KeeperId) {
+        let keeper = self.dbs[index].table().begin_keeping(keeper);
+        (self.identities[index], keeper)
+    }
+
+    /// A keeper, and the table that it keeps something of.
+    pub fn keeper(
+        &mut self,
+        (db, keeper): (DbId, KeeperId),
+    ) -> (&dyn Keeper<Entry>, &table::Table<Entry>) {
+        let table: &table::Table<Entry> = self.viewed(db).table();
+        let keeper = table.keeper(keeper);
+        (keeper.expect("only its owner ends a keeper"), table)
+    }
+
+    /// Ends a keeper. Returns it, and its database if that was flushed and nobody else looks at it.
+    pub fn end_keeping(
+        &mut self,
+        (db, keeper): (DbId, KeeperId),
+    ) -> (Option<Box<dyn Keeper<Entry>>>, Option<Db>) {
+        let keeper = self.viewed(db).table().end_keeping(keeper);
+        (keeper, self.let_go(db))
+    }
+
+    /// A flushed database that nobody looks at any more.
+    fn let_go(&mut self, db: DbId) -> Option<Db> {
+        let flushed = self.flushed.iter_mut();
+        let at = { flushed }.position(|(id, flushed)| *id == db && !flushed.table().is_looked_at());
+        at.map(|at| self.flushed.swap_remove(at).1)
+    }
+
+    /// A database with a living view or keeper.
     fn viewed(&mut self, db: DbId) -> &mut Db {
         match self.identities.iter().position(|id| *id == db) {
             Some(index) => &mut self.dbs[index],

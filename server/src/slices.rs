@@ -39,12 +39,24 @@ const LOOK_EVERY: usize = 128;
 
 /// Work over frozen collections.
 pub trait Work: Send {
+    /// Reads from the keyspace what the next step needs, taking cells by trying. `false`: not all of it could be had; ask
+    /// again.
+    fn look(&mut self, _exec: &mut Executor) -> bool {
+        true
+    }
+
     /// Works until it is through (`true`) or the budget is spent, and writes of the reply what it can.
     fn step(&mut self, reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool;
 
     /// Stores what the work came to. The cells of the pending keys are held.
     fn finish(&mut self, _db: &mut Keyspace<'_>, _reply: &mut Reply<'_>) -> Outcome {
         Ok(())
+    }
+
+    /// Gives back what it has left in cells, taken by trying; then there are no more steps. `false`: not all of it could be
+    /// had; ask again.
+    fn give_back(&mut self, _exec: &mut Executor) -> bool {
+        true
     }
 }
 
@@ -222,6 +234,16 @@ impl SlicedJob {
         true
     }
 
+    /// Ends work that nobody needs. `false`: it has left something in cells that are busy.
+    fn give_up(&mut self, exec: &mut Executor, mut work: Box<dyn Work>) -> bool {
+        if !work.give_back(exec) {
+            self.work = Some(work);
+            return false;
+        }
+        exec.free_later(1, Box::new(work));
+        true
+    }
+
     fn fail(&mut self, before: ostraka_datatypes::resp::Mark, fault: &Fault) {
         self.output.rollback(before);
         Reply::new(&mut self.output, self.protocol).error(fault.text());
@@ -235,12 +257,11 @@ impl Job for SlicedJob {
         };
         if self.output.is_over() && self.pending.is_empty() {
             // The client is closed before it gets any of the reply.
-            exec.free_later(1, Box::new(work));
-            return true;
+            return self.give_up(exec, work);
         }
         let mut reply = Reply::new(&mut self.output, self.protocol);
-        let through = work.step(&mut reply, &mut Budget::slice(&exec.clock));
-        if !through || !self.finish(exec, &mut *work) {
+        let through = work.look(exec) && work.step(&mut reply, &mut Budget::slice(&exec.clock));
+        if !through || !work.give_back(exec) || !self.finish(exec, &mut *work) {
             self.work = Some(work);
             return false;
         }
@@ -258,9 +279,9 @@ impl Job for SlicedJob {
         if !self.pending.is_empty() {
             return self.step(exec);
         }
-        if let Some(work) = self.work.take() {
-            exec.free_later(1, Box::new(work));
+        match self.work.take() {
+            Some(work) => self.give_up(exec, work),
+            None => true,
         }
-        true
     }
 }

@@ -1,11 +1,11 @@
-//! A view of a database survives what happens to the database as a whole: it is flushed, swapped, flushed again.
+//! A view of a database, and a keeper, survives what happens to the database as a whole: it is flushed, swapped, flushed again.
 
 use std::any::Any;
 use std::collections::BTreeSet;
 
 use ostraka_datatypes::hash::{Seed, hash};
 use ostraka_datatypes::raw::entry::{Entry, Value};
-use ostraka_datatypes::raw::table::{Elements, Progress, ViewId, Visitor};
+use ostraka_datatypes::raw::table::{Elements, Keeper, Progress, ViewId, Visitor};
 use ostraka_server::server::{DbId, Shard};
 
 const KEYS: usize = 5000;
@@ -105,4 +105,26 @@ fn a_view_of_a_database_that_was_emptied_key_by_key_has_seen_it_all() {
     }
     assert!(it.shard.flush(0).1.is_none());
     assert_eq!(it.finish(view), (names, false));
+}
+
+/// Keeps nothing.
+struct Deaf;
+
+impl Keeper<Entry> for Deaf {
+    fn keep(&mut self, _: &[u8], _: Option<&Entry>) {}
+}
+
+#[test]
+fn a_flushed_database_is_kept_until_its_last_keeper_ends() {
+    let mut it = Fixture::new();
+    let names = it.fill(0, "old");
+    let (keeper, view) = (it.shard.begin_keeping(0, Box::new(Deaf)), it.view(0));
+    it.shard.swap(0, 1, 0);
+    assert!(it.shard.flush(1).1.is_none());
+    it.fill(1, "new");
+    assert_eq!(it.finish(view), (names.clone(), false));
+    let (_, table) = it.shard.keeper(keeper);
+    assert!(table.iter().all(|entry| names.contains(entry.key())));
+    let (_, flushed) = it.shard.end_keeping(keeper);
+    assert_eq!(flushed.map(|db| db.len()), Some(KEYS));
 }

@@ -379,3 +379,181 @@ fn random_fields_are_those_whose_time_is_not_up() {
         }
     });
 }
+
+// ---- SORT by other keys
+
+/// Elements that are sorted by other keys.
+const SORTED: usize = 10_000;
+
+/// Sends requests in one go, and reads their replies.
+fn pipeline(client: &mut Client, requests: impl Iterator<Item = String>) {
+    let requests: Vec<String> = requests.collect();
+    for chunk in requests.chunks(500) {
+        let bytes = chunk
+            .iter()
+            .flat_map(|request| encode(&request.split(' ').collect::<Vec<_>>()));
+        client.send(&bytes.collect::<Vec<u8>>());
+        for _ in chunk {
+            client.reply().expect("a reply");
+        }
+    }
+}
+
+/// A list of `e0`, `e1`, ..., weights `w_e0`, ... that turn the order round, and hashes `h_e0`, ...
+fn fill_sorted(client: &mut Client) {
+    client.say("FLUSHALL");
+    pipeline(client, (0..SORTED).map(|n| format!("RPUSH list e{n}")));
+    pipeline(
+        client,
+        (0..SORTED).map(|n| format!("SET w_e{n} {}", SORTED - n)),
+    );
+    pipeline(
+        client,
+        (0..SORTED).map(|n| format!("HSET h_e{n} f old g {n}")),
+    );
+}
+
+const BY_WEIGHT: &str = "SORT list BY w_* GET # GET w_* GET h_*->f GET nothing";
+
+/// The lines of a reply in groups of four, the header left out.
+fn rows(reply: &[String]) -> Vec<&[String]> {
+    assert_eq!(reply[0], format!("*{}", reply.len() - 1));
+    reply[1..].chunks(4).collect()
+}
+
+#[test]
+fn a_sort_by_other_keys_is_of_one_moment() {
+    at_all_shard_counts(|server| {
+        let (mut sorter, mut writer) = (server.client(), server.client());
+        fill_sorted(&mut writer);
+        send(&mut sorter, BY_WEIGHT);
+        // Each element changes its weight and then its hash, one element after the other, in the order of the list. The
+        // new weights are behind all others, and in the order of the list.
+        for n in 0..1000 {
+            let weight = 1_000_000 + n;
+            let change = match n % 4 {
+                0 => format!("SET w_e{n} {weight}"),
+                1 => format!("MSET w_e{n} {weight} other{n} x"),
+                2 => format!("GETSET w_e{n} {weight}"),
+                _ => format!("INCRBY w_e{n} {}", weight - (SORTED - n)),
+            };
+            writer.say(&change);
+            writer.say(&match n % 3 {
+                0 => format!("HSET h_e{n} f new"),
+                1 => format!("RENAME h_e{n} gone{n}"),
+                _ => format!("DEL h_e{n}"),
+            });
+        }
+        let reply = sorter.reply().expect("a reply");
+        let rows = rows(&reply);
+        assert_eq!(rows.len(), SORTED);
+        let changed = rows.iter().filter(|row| row[1].len() == 9).count();
+        let others = rows.iter().filter(|row| row[2] != "\"old\"").count();
+        assert!(
+            others == changed || others + 1 == changed,
+            "{changed} {others}"
+        );
+        for (nth, row) in rows.iter().enumerate() {
+            // Those not changed come first, the last of the list before all.
+            let n = if nth < SORTED - changed {
+                SORTED - 1 - nth
+            } else {
+                nth - (SORTED - changed)
+            };
+            let weight = if n < changed {
+                1_000_000 + n
+            } else {
+                SORTED - n
+            };
+            assert_eq!(row[..2], [format!("\"e{n}\""), format!("\"{weight}\"")]);
+            assert_eq!(row[2] == "\"old\"", n >= others);
+            assert_eq!(row[3], "(nil)");
+        }
+        // The next one sees it all.
+        let reply = sorter.ask(&BY_WEIGHT.split(' ').collect::<Vec<_>>());
+        assert_eq!(reply[1], format!("\"e{}\"", SORTED - 1));
+        assert_eq!(reply[reply.len() - 3], "\"1000999\"");
+    });
+}
+
+#[test]
+fn keys_that_come_and_go_meanwhile_come_and_go_afterwards() {
+    at_all_shard_counts(|server| {
+        for meanwhile in ["FLUSHALL", "SWAPDB 0 1", "DEL list", "FLUSHDB ASYNC"] {
+            let (mut sorter, mut writer) = (server.client(), server.client());
+            fill_sorted(&mut writer);
+            pipeline(&mut writer, (0..50).map(|n| format!("DEL w_e{n}")));
+            pipeline(
+                &mut writer,
+                (50..100).map(|n| format!("SET w_e{n} 0 PX 100000000")),
+            );
+            pipeline(
+                &mut writer,
+                (100..150).map(|n| format!("SET w_e{n} 0 PXAT 1")),
+            );
+            send(&mut sorter, BY_WEIGHT);
+            wait_until("it sorts", || {
+                writer.say("CLIENT LIST").contains("cmd=sort ")
+            });
+            pipeline(&mut writer, (0..200).map(|n| format!("SETNX w_e{n} 7")));
+            let came = writer.say("MGET w_e0 w_e149 w_e199");
+            assert_eq!(came, format!("*3 \"7\" \"7\" \"{}\"", SORTED - 199));
+            pipeline(&mut writer, (50..100).map(|n| format!("PEXPIRE w_e{n} 1")));
+            wait_until("they have expired", || {
+                writer.say("EXISTS w_e50 w_e99") == ":0"
+            });
+            writer.say(meanwhile);
+            fill_sorted(&mut writer);
+            let reply = sorter.reply().expect("a reply");
+            let rows = rows(&reply);
+            let without = rows.iter().filter(|row| row[1] == "(nil)").count();
+            let zero = rows.iter().filter(|row| row[1] == "\"0\"").count();
+            assert_eq!((rows.len(), without, zero), (SORTED, 100, 50));
+        }
+    });
+}
+
+#[test]
+fn a_stored_sort_by_fields_is_pending_and_in_a_transaction_at_once() {
+    at_all_shard_counts(|server| {
+        let (mut sorter, mut other) = (server.client(), server.client());
+        fill_sorted(&mut other);
+        const STORED: &str = "SORT list BY h_*->g DESC LIMIT 0 5000 GET # GET h_*->f STORE to";
+        send(&mut sorter, STORED);
+        let seen = other.say("LLEN to");
+        assert!([":0", ":10000"].contains(&seen.as_str()), "{seen}");
+        assert_eq!(next(&mut sorter), ":10000");
+        let expected = format!("*4 \"e{}\" \"old\" \"e{}\" \"old\"", SORTED - 1, SORTED - 2);
+        assert_eq!(other.say("LRANGE to 0 3"), expected);
+        for request in [
+            "MULTI",
+            "HSET h_e0 g 1000000",
+            STORED,
+            "HSET h_e0 g 0",
+            "LINDEX to 0",
+        ] {
+            other.say(request);
+        }
+        assert_eq!(other.say("EXEC"), "*4 :0 :10000 :0 \"e0\"");
+        assert_eq!(other.say("HSET h_e5000 g x"), ":0");
+        let error = "-ERR One or more scores can't be converted into double";
+        assert_eq!(other.say(STORED), error);
+        assert_eq!(other.say("LLEN to"), ":10000");
+    });
+}
+
+#[test]
+fn whoever_asked_for_a_long_sort_may_leave() {
+    at_all_shard_counts(|server| {
+        let mut client = server.client();
+        fill_sorted(&mut client);
+        for _ in 0..4 {
+            let mut quitter = server.client();
+            send(&mut quitter, BY_WEIGHT);
+            drop(quitter);
+        }
+        fill_sorted(&mut client);
+        let reply = client.ask(&BY_WEIGHT.split(' ').collect::<Vec<_>>());
+        assert_eq!(rows(&reply).len(), SORTED);
+    });
+}

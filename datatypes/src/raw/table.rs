@@ -28,6 +28,7 @@
 //! | `copy.rs` | a second table with the same elements |
 //! | `scan.rs` | SCAN's cursor, iteration, random elements |
 //! | `views.rs` | reading one moment's contents in slices while writers go on |
+//! | `keepers.rs` | the same for single keys |
 //! | `verify.rs` | the invariants as a program |
 //!
 //! Measured with 5 M keys of 16 bytes, one element allocation each (2 shared cores, AMD Zen 3): see
@@ -41,6 +42,7 @@ mod bucket;
 mod copy;
 mod element;
 mod grow;
+mod keepers;
 mod placing;
 mod scan;
 mod segment;
@@ -50,6 +52,7 @@ mod views;
 
 pub use access::{Entry, Occupied, Ref, Vacant};
 pub use element::{Element, Keyed, Owned};
+pub use keepers::{Keeper, KeeperId};
 pub use scan::Elements;
 pub use views::{Progress, ViewId, Visitor};
 
@@ -73,9 +76,10 @@ pub struct Table<E: Element> {
     len: usize,
     bytes: usize,
     seed: Seed,
-    /// Counts views; segments are stamped with it.
+    /// Counts views and keepers; segments are stamped with it.
     clock: u64,
     views: Vec<View<E>>,
+    keepers: Vec<(KeeperId, Box<dyn Keeper<E>>)>,
     /// Whether there may be chains (there never are with honest hashes).
     chained: bool,
     owns: PhantomData<E>,
@@ -115,12 +119,14 @@ impl<E: Element> Table<E> {
             seed,
             clock: 0,
             views: Vec::new(),
+            keepers: Vec::new(),
             chained: false,
             owns: PhantomData,
         }
     }
 
-    /// Takes everything out, living views included, in constant time; what comes in next is hashed under `seed`.
+    /// Takes everything out, living views and keepers included, in constant time; what comes in next is hashed under
+    /// `seed`.
     #[must_use]
     pub fn take_all(&mut self, seed: Seed) -> Self {
         std::mem::replace(self, Self::new(seed))
@@ -247,6 +253,7 @@ impl<E: Element> Table<E> {
 
     #[inline]
     fn insert_slot(&mut self, hash: u64, slot: Slot) -> (Segment, Place) {
+        self.before_insert(slot);
         let (segment, place) = match self.place(hash, slot) {
             Some(placed) => placed,
             None => self.insert_growing(hash, slot),

@@ -45,6 +45,7 @@ pub mod set_walk;
 pub mod sets;
 pub mod slowlog;
 pub mod sort;
+mod sort_lookup;
 mod sort_runs;
 pub mod string;
 pub mod transactions;

@@ -1,28 +1,27 @@
 //! SORT and SORT_RO.
 //!
-//! Without patterns that look up other keys, a sort of many elements goes on in slices: elements are gathered and sorted
-//! in short runs, the runs are merged as the reply is written (`sort_runs`). With such patterns the command holds all
-//! cells, as the keys that they make may be anywhere, and does everything at once.
+//! A sort of many elements goes on in slices: elements are gathered and sorted in short runs, the runs are merged as the
+//! reply is written (`sort_runs`). Values of other keys, which may be in any cell, are looked up in batches between two
+//! steps, as of the moment of the command (`sort_lookup`).
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ostraka_datatypes::collection::{Collection, Large};
-use ostraka_datatypes::hashes::HashRef;
 use ostraka_datatypes::list::{End, Limits, ListMut, ListRef};
 use ostraka_datatypes::numbers;
 use ostraka_datatypes::packed::Element;
-use ostraka_datatypes::raw::entry::{Entry, StringRef, Type};
+use ostraka_datatypes::raw::entry::{Entry, Type};
 use ostraka_datatypes::resp::Reply;
 use ostraka_datatypes::set::SetRef;
 use ostraka_datatypes::zset::ZsetRef;
 
 use super::list::limits;
+use super::sort_lookup::{Batch, Moment, Pattern};
 use super::sort_runs::{Item, Order, Runs};
 use crate::call::{Args, Call, Outcome};
 use crate::command::Reach;
 use crate::command::row::*;
+use crate::executor::Executor;
 use crate::fault::Fault;
 use crate::keyspace::Keyspace;
 use crate::slices::{AT_ONCE, Budget, Work};
@@ -168,10 +167,16 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    /// Whether other keys have a say.
-    fn looks_up(&self) -> bool {
-        let mut patterns = self.by.iter().chain(&self.get);
-        patterns.any(|pattern| pattern.contains(&b'*'))
+    /// What elements are compared by, if not by themselves, and then what is answered; and which of these are answered.
+    fn patterns(&self) -> (Arc<[Pattern]>, Range<usize>) {
+        let by = self.by.filter(|_| self.sorted);
+        let get: &[&[u8]] = match &self.get[..] {
+            [] => &[b"#"],
+            get => get,
+        };
+        let all = by.iter().chain(get).map(|pattern| Pattern::parse(pattern));
+        let first = usize::from(by.is_some());
+        (all.collect(), first..first + get.len())
     }
 
     /// The elements to look at, of `len`, and the places that are wanted among them once they are in order. Of elements
@@ -192,12 +197,16 @@ impl<'a> Options<'a> {
 
 fn sort(c: &mut Call<'_>) -> Outcome {
     let options = Options::parse(c.args, c.command.is(WRITE))?;
-    let sorting = Sorting::new(c, &options)?;
-    if options.looks_up() {
-        return sorting.look_up(c, &options);
+    let mut sorting = Sorting::new(c, &options)?;
+    let effort = sorting.effort();
+    if sorting.looks_up() {
+        if effort <= AT_ONCE || c.session.atomic {
+            return sorting.at_once(c);
+        }
+        sorting.moment = Some(Moment::begin(&mut c.db, &sorting.patterns));
     }
     let pending: Vec<usize> = options.store.into_iter().collect();
-    c.in_slices(sorting.window.len(), &pending, sorting)
+    c.in_slices(effort, &pending, sorting)
 }
 
 /// A list, set or sorted set.
@@ -215,15 +224,6 @@ impl<'a> View<'a> {
             Type::Set => Ok(Self::Set(SetRef::of(entry))),
             Type::Zset => Ok(Self::Zset(ZsetRef::of(entry))),
             _ => Err(Fault::WrongType),
-        }
-    }
-
-    fn of_large(body: &'a Collection) -> Self {
-        match body {
-            Collection::List(list) => Self::List(ListRef::Long(list)),
-            Collection::Set(set) => Self::Set(SetRef::Large(set)),
-            Collection::Zset(zset) => Self::Zset(ZsetRef::Large(zset)),
-            _ => unreachable!("the type was looked at"),
         }
     }
 
@@ -274,7 +274,7 @@ const RUN: usize = 256;
 /// What is sorted.
 enum Source {
     Texts(std::vec::IntoIter<Box<[u8]>>),
-    Frozen(Arc<Large>),
+    Frozen(Entry),
 }
 
 /// Where the result goes.
@@ -289,6 +289,7 @@ struct Sorting {
     /// The elements of the source that are gathered, and how far that is.
     window: Range<usize>,
     cursor: u64,
+    source_is_through: bool,
     all_gathered: bool,
     by_number: bool,
     /// An element is no number.
@@ -297,8 +298,14 @@ struct Sorting {
     /// Places that are wanted among the sorted elements, and how many elements have passed.
     chosen: Range<usize>,
     passed: usize,
-    /// What is answered per element: itself, or nothing.
-    get: Vec<bool>,
+    /// What the elements are compared by, if not by themselves, and then what is answered per element.
+    patterns: Arc<[Pattern]>,
+    /// Which of the patterns are answered.
+    get: Range<usize>,
+    /// What is being looked up: weights before all are gathered, answers after.
+    batch: Option<Batch>,
+    /// When it is looked up, if not now.
+    moment: Option<Moment>,
     target: Target,
 }
 
@@ -319,7 +326,7 @@ impl Sorting {
             ordered = view.is_ordered();
             (window, chosen) = options.window(view.len(), ordered);
             let (mut cursor, mut more) = (0, !window.is_empty());
-            let at_once = window.len() <= AT_ONCE || options.looks_up() || !entry.is_large();
+            let at_once = window.len() <= AT_ONCE || !entry.is_large();
             while more && at_once {
                 more = view.gather(&window, &mut cursor, |element| {
                     texts.push(element.to_cow().into());
@@ -327,7 +334,7 @@ impl Sorting {
             }
         }
         let source = match texts.len() < window.len() {
-            true => c.db.freeze(key)?.map(Source::Frozen),
+            true => c.db.frozen(key)?.map(Source::Frozen),
             false => None,
         };
         let forced = !options.sorted && !ordered && options.store.is_some();
@@ -337,33 +344,115 @@ impl Sorting {
             (false, true) if ordered => Order::Reversed,
             (false, _) => Order::AsTheyCome,
         };
+        let (patterns, get) = options.patterns();
         Ok(Self {
             source: source.unwrap_or(Source::Texts(texts.into_iter())),
             by_number: options.sorted && !options.alpha,
             runs: Runs::new(order, window.len()),
+            source_is_through: window.is_empty(),
             window,
             cursor: 0,
             all_gathered: false,
             failed: false,
             chosen,
             passed: 0,
-            get: match &options.get[..] {
-                [] => vec![true],
-                get => get.iter().map(|pattern| *pattern == b"#").collect(),
-            },
+            patterns,
+            get,
+            batch: None,
+            moment: None,
             target,
         })
     }
 
-    fn push(&mut self, text: Box<[u8]>) {
-        let item = match self.by_number {
-            true => {
-                let number = self.number(&text);
-                Item::by_number(text, number)
-            }
-            false => Item::by_text(text),
+    /// Whether the elements are compared by the values of other keys.
+    fn is_weighed(&self) -> bool {
+        self.get.start > 0
+    }
+
+    /// Whether the values of other keys are answered.
+    fn answers_others(&self) -> bool {
+        self.patterns[self.get.clone()]
+            .iter()
+            .any(Pattern::looks_up)
+    }
+
+    fn looks_up(&self) -> bool {
+        self.is_weighed() || self.answers_others()
+    }
+
+    /// How many elements are gathered or values looked up, whichever is more.
+    fn effort(&self) -> usize {
+        let answers = match self.answers_others() {
+            true => self.chosen.len() * self.get.len(),
+            false => 0,
         };
-        self.runs.push(item);
+        self.window.len().max(answers)
+    }
+
+    /// Does everything now. All cells are held, if values are looked up.
+    fn at_once(mut self, c: &mut Call<'_>) -> Outcome {
+        while !self.step(&mut c.reply, &mut Budget::unlimited()) {
+            if let Some(batch) = &mut self.batch {
+                batch.look_up(&mut c.db, &self.patterns);
+            }
+        }
+        self.finish(&mut c.db, &mut c.reply)
+    }
+
+    /// Gathers until all is there (`true`), weights have to be looked up, or the budget is spent.
+    fn gather(&mut self, budget: &mut Budget<'_>) -> bool {
+        if let Some(batch) = self.batch.take() {
+            for (text, weight) in batch.elements.into_iter().zip(batch.values) {
+                let item = match (self.by_number, weight) {
+                    (true, None) => Item::by_number(text, 0.0),
+                    (true, Some(weight)) => Item::by_number(text, self.number(&weight)),
+                    (false, weight) => Item::by_weight(text, weight),
+                };
+                self.runs.push(item);
+            }
+            self.runs.close_run();
+        }
+        while !self.source_is_through {
+            let texts = self.next_texts();
+            if self.is_weighed() {
+                self.batch = Some(Batch::new(texts, &self.patterns, 0..1));
+                return false;
+            }
+            for text in texts {
+                let item = match self.by_number {
+                    true => {
+                        let number = self.number(&text);
+                        Item::by_number(text, number)
+                    }
+                    false => Item::by_text(text),
+                };
+                self.runs.push(item);
+            }
+            self.runs.close_run();
+            if !budget.spend(RUN) {
+                break;
+            }
+        }
+        self.source_is_through
+    }
+
+    /// Some more texts of the source.
+    fn next_texts(&mut self) -> Vec<Box<[u8]>> {
+        let mut texts = Vec::with_capacity(RUN);
+        let more = match &mut self.source {
+            Source::Texts(source) => {
+                texts.extend(source.take(RUN));
+                source.len() > 0
+            }
+            Source::Frozen(entry) => {
+                let view = View::of(entry).expect("the type was looked at");
+                view.gather(&self.window, &mut self.cursor, |element| {
+                    texts.push(element.to_cow().into());
+                })
+            }
+        };
+        self.source_is_through = !more;
+        texts
     }
 
     /// The number to sort by; the sort fails if the text is none.
@@ -373,35 +462,6 @@ impl Sorting {
         number.unwrap_or(0.0)
     }
 
-    /// Gathers until all is there (`true`) or the budget is spent.
-    fn gather(&mut self, budget: &mut Budget<'_>) -> bool {
-        while !self.all_gathered {
-            let mut texts = Vec::with_capacity(RUN);
-            let more = match &mut self.source {
-                Source::Texts(source) => {
-                    texts.extend(source.take(RUN));
-                    source.len() > 0
-                }
-                Source::Frozen(large) => {
-                    let view = View::of_large(&large.body);
-                    view.gather(&self.window, &mut self.cursor, |element| {
-                        texts.push(element.to_cow().into());
-                    })
-                }
-            };
-            texts.into_iter().for_each(|text| self.push(text));
-            self.runs.close_run();
-            if !more {
-                self.all_gathered = true;
-                self.runs.begin();
-            }
-            if !budget.spend(RUN) {
-                break;
-            }
-        }
-        self.all_gathered
-    }
-
     /// Opens the reply, if it is one.
     fn open(&self, reply: &mut Reply<'_>) {
         if let Target::Reply = self.target {
@@ -409,82 +469,62 @@ impl Sorting {
         }
     }
 
-    /// Does everything at once, with the values of other keys.
-    fn look_up(mut self, c: &mut Call<'_>, options: &Options<'_>) -> Outcome {
-        if let Source::Texts(texts) =
-            std::mem::replace(&mut self.source, Source::Texts(Vec::new().into_iter()))
-        {
-            for text in texts {
-                let Some(pattern) = options.by.filter(|_| options.sorted) else {
-                    self.push(text);
-                    continue;
-                };
-                let value = value_of(&mut c.db, pattern, &text);
-                let item = match (options.alpha, value) {
-                    (true, value) => {
-                        let weight = value.map(|value| value.as_ref().into());
-                        Item::by_weight(text, weight)
-                    }
-                    (false, None) => Item::by_number(text, 0.0),
-                    (false, Some(value)) => {
-                        let number = self.number(&value);
-                        Item::by_number(text, number)
-                    }
-                };
-                self.runs.push(item);
+    /// Answers elements until all are through (`true`), values have to be looked up, or the budget is spent.
+    fn answer(&mut self, reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
+        if let Some(batch) = self.batch.take() {
+            for value in &batch.values {
+                self.target.put(reply, value.as_deref());
             }
         }
-        self.runs.close_run();
-        self.runs.begin();
-        if !self.failed {
-            self.open(&mut c.reply);
-            let get: &[&[u8]] = if options.get.is_empty() {
-                &[b"#"]
-            } else {
-                &options.get
-            };
-            while self.passed < self.chosen.end
-                && let Some(item) = self.runs.next()
-            {
-                if self.passed >= self.chosen.start {
-                    for pattern in get {
-                        let value = value_of(&mut c.db, pattern, &item.text);
-                        self.target.put(&mut c.reply, value.as_deref());
-                    }
-                }
-                self.passed += 1;
-            }
-        }
-        self.finish(&mut c.db, &mut c.reply)
-    }
-}
-
-impl Work for Sorting {
-    fn step(&mut self, reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
-        let begun = self.all_gathered;
-        if !self.gather(budget) {
-            return false;
-        }
-        if self.failed {
-            return true;
-        }
-        if !begun {
-            self.open(reply);
-        }
+        let others = self.answers_others();
+        let most = (RUN / self.get.len()).max(1);
+        let mut texts = Vec::new();
         while self.passed < self.chosen.end
+            && texts.len() < most
             && let Some(item) = self.runs.next()
         {
-            if self.passed >= self.chosen.start {
-                for itself in &self.get {
+            self.passed += 1;
+            if self.passed <= self.chosen.start {
+            } else if others {
+                texts.push(item.text.clone());
+            } else {
+                for pattern in &self.patterns[self.get.clone()] {
+                    let itself = matches!(pattern, Pattern::Itself);
                     self.target.put(reply, itself.then_some(&*item.text));
                 }
             }
-            self.passed += 1;
             if !budget.spend(1) {
                 break;
             }
         }
-        self.passed >= self.chosen.end
+        if !texts.is_empty() {
+            self.batch = Some(Batch::new(texts, &self.patterns, self.get.clone()));
+        }
+        self.passed >= self.chosen.end && self.batch.is_none()
+    }
+}
+
+impl Work for Sorting {
+    fn look(&mut self, exec: &mut Executor) -> bool {
+        match (&mut self.batch, &self.moment) {
+            (Some(batch), Some(moment)) => batch.look_back(moment, exec),
+            _ => true,
+        }
+    }
+
+    fn step(&mut self, reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
+        if !self.all_gathered {
+            self.all_gathered = self.gather(budget);
+            if self.failed {
+                return true;
+            }
+            if !self.all_gathered {
+                return false;
+            }
+            self.runs.begin();
+            self.open(reply);
+        }
+        self.answer(reply, budget)
     }
 
     fn finish(&mut self, db: &mut Keyspace<'_>, reply: &mut Reply<'_>) -> Outcome {
@@ -506,6 +546,11 @@ impl Work for Sorting {
             db.put(key, *list, "sortstore");
         }
         Ok(())
+    }
+
+    fn give_back(&mut self, exec: &mut Executor) -> bool {
+        let moment = self.moment.as_mut();
+        moment.is_none_or(|moment| moment.give_back(exec))
     }
 }
 
@@ -529,32 +574,5 @@ fn number(text: &[u8]) -> Option<f64> {
     match text {
         [] => Some(0.0),
         text => numbers::parse_f64(text),
-    }
-}
-
-/// What a pattern stands for: `#` the element itself, with a `*` the string at the key that the element makes of it, or a
-/// field of the hash there if `->` and the field's name follow. Other patterns stand for nothing.
-fn value_of<'t>(db: &mut Keyspace<'_>, pattern: &[u8], element: &'t [u8]) -> Option<Cow<'t, [u8]>> {
-    if pattern == b"#" {
-        return Some(Cow::Borrowed(element));
-    }
-    let star = pattern.iter().position(|byte| *byte == b'*')?;
-    let (prefix, rest) = (&pattern[..star], &pattern[star + 1..]);
-    let arrow = rest.windows(2).position(|two| two == b"->");
-    let arrow = arrow.filter(|at| at + 2 < rest.len());
-    let suffix = &rest[..arrow.unwrap_or(rest.len())];
-    let key = [prefix, element, suffix].concat();
-    let now_ms = db.now_ms() as u64;
-    let entry = db.read(db.exec.server.router.key(&key))?;
-    match (arrow, entry.kind()) {
-        (None, Type::String) => Some(Cow::Owned(match entry.string() {
-            StringRef::Int(number) => numbers::format_i64(number),
-            StringRef::Bytes(text) => text.to_vec(),
-        })),
-        (Some(at), Type::Hash) => {
-            let field = HashRef::of(&entry, now_ms).get(&rest[at + 2..])?;
-            Some(Cow::Owned(field.value.to_vec()))
-        }
-        _ => None,
     }
 }

@@ -111,6 +111,7 @@ impl<'a, E: Element> Occupied<'a, E> {
     #[inline]
     pub fn update<R>(&mut self, change: impl FnOnce(&mut E) -> R) -> R {
         self.table.before_write(self.segment);
+        self.table.before_change(&self.element);
         let guard = WriteBack {
             place: self.place,
             element: &mut self.element,
@@ -128,6 +129,7 @@ impl<'a, E: Element> Occupied<'a, E> {
     #[inline]
     pub fn remove(self) -> E {
         self.table.before_write(self.segment);
+        self.table.before_change(&self.element);
         self.table.take(self.segment, self.place, self.hash);
         ManuallyDrop::into_inner(self.element)
     }
