@@ -10,6 +10,9 @@
 //! key are tried again when it is over, so nobody sees a later input beside the old result. The command's moment is
 //! therefore when it left its job, and its effect is whole or not there.
 //!
+//! What a job looks up in other keys it reads between two steps ([`Work::look`]), through keepers that it has left in the
+//! cells at its moment ([`Table::begin_keeping`](ostraka_datatypes::raw::table::Table::begin_keeping)).
+//!
 //! To change a large collection itself in slices, a command takes it out of its entry
 //! ([`Entry::take_large`](ostraka_datatypes::raw::entry::Entry::take_large)), leaves the key pending, and its job puts
 //! the collection back.
