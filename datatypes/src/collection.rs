@@ -110,7 +110,7 @@ pub struct Large {
 }
 
 /// How long a waiting writer keeps new readers from beginning. It asks again much sooner, as long as it waits.
-const WANTED_MS: i64 = 20;
+pub const WANTED_MS: i64 = 20;
 
 impl Large {
     pub fn new(body: Collection) -> Self {

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use ostraka_datatypes::access;
-use ostraka_datatypes::collection::{Collection, Large};
+use ostraka_datatypes::blob::{Blob, Reading};
+use ostraka_datatypes::collection::{Collection, Large, WANTED_MS};
 use ostraka_datatypes::db::{Db, EntryRef, Found, Lookup};
 use ostraka_datatypes::hash::Seed;
 use ostraka_datatypes::hashes;
@@ -32,6 +33,9 @@ pub enum Ttl {
     /// Unix ms.
     At(u64),
 }
+
+/// Bytes of a string that takes longer to copy than it is worth while it is being read.
+const LONG_STRING: usize = 1024 * 1024;
 
 /// Keys whose entries are loaded together.
 const GROUP: usize = 16;
@@ -238,13 +242,25 @@ impl<'a> Keyspace<'a> {
         }
     }
 
-    /// The value of `key` as it is now, to be read in slices: an entry of the reader's own, with a small value's bytes or a
+    /// The value of `key` as it is now, to be read in slices as above: an entry of the reader's own, with a small value's bytes or a
     /// reference to a large collection that is frozen.
     pub fn frozen(&mut self, key: Key<'_>) -> Result<Option<Entry>, Fault> {
         Ok(match self.freeze(key)? {
             Some(large) => Some(Entry::large(b"", large, None)),
             None => self.peek(key).map(|entry| entry.duplicate(b"")),
         })
+    }
+
+    /// The same for a string that lies outside the entry of `key`.
+    pub fn reading(&mut self, key: Key<'_>, blob: Blob) -> Result<Reading, Fault> {
+        match self.access.data(key.cell).ledger.wanted {
+            Some((hash, until_ms))
+                if !self.committed && hash == key.hash && until_ms > self.exec.now_ms =>
+            {
+                Err(Fault::Busy)
+            }
+            _ => Ok(Reading::of(blob)),
+        }
     }
 
     /// Hands every key to `each`, in order, with its place among the keys; the entries of a group of keys are being
@@ -464,11 +480,17 @@ impl<'a> Keyspace<'a> {
         }
     }
 
-    /// The string at `key`, to be changed, if there is a key and if it holds a string.
+    /// The string at `key`, to be changed, if there is a key and if it holds a string. A long one that somebody reads in
+    /// slices is busy, as in [`modify`](Self::modify); one that is shared with a reply or a copy of it will be copied.
     #[inline]
     pub fn edit_string(&mut self, key: Key<'_>) -> Result<Option<Edit<'_>>, Fault> {
+        let (until_ms, waits) = (self.exec.now_ms + WANTED_MS, !self.committed);
         match self.edit(key) {
             Some(edit) if edit.entry().kind() != Type::String => Err(Fault::WrongType),
+            Some(edit) if waits && edit.entry().is_being_read(LONG_STRING) => {
+                edit.ledger.wanted = Some((edit.name.hash, until_ms));
+                Err(Fault::Busy)
+            }
             edit => Ok(edit),
         }
     }

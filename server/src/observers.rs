@@ -22,6 +22,9 @@ pub struct Ledger {
     /// Changes since the server started, as INFO's `rdb_changes_since_last_save` counts them.
     pub changes: u64,
     pub observers: Observers,
+    /// The last long string that somebody was seen waiting to change, by hash, and until when in Unix ms that keeps new
+    /// readers from beginning.
+    pub wanted: Option<(u64, i64)>,
 }
 
 impl Ledger {

@@ -557,3 +557,36 @@ fn whoever_asked_for_a_long_sort_may_leave() {
         assert_eq!(rows(&reply).len(), SORTED);
     });
 }
+
+// ---- long strings
+
+#[test]
+fn a_long_string_is_counted_as_of_one_moment_whoever_writes_to_it() {
+    const BITS: usize = 300;
+    at_all_shard_counts(|server| {
+        let (mut counter, mut writer) = (server.client(), server.client());
+        let last = 8 * 8 * 1024 * 1024;
+        assert_eq!(writer.say(&format!("SETBIT k {last} 1")), ":0");
+        (0..50).for_each(|_| send(&mut counter, "BITCOUNT k"));
+        // Alternately from both ends, so that whoever reads slowly would see one end too early and the other too late.
+        for n in 0..BITS {
+            let at = if n % 2 == 0 { n } else { last - n };
+            assert_eq!(writer.say(&format!("SETBIT k {at} 1")), ":0");
+        }
+        let mut before = 1;
+        for _ in 0..50 {
+            let count: usize = next(&mut counter)[1..].parse().expect("a number");
+            assert!((before..=BITS + 1).contains(&count));
+            before = count;
+        }
+        assert_eq!(counter.say("BITPOS k 0"), ":1");
+        for request in ["MULTI", "SETBIT k 1 0", "APPEND k xyz", "BITCOUNT k"] {
+            writer.say(request);
+        }
+        let count = BITS + 1 + 4 + 5 + 5;
+        assert_eq!(
+            writer.say("EXEC"),
+            format!("*3 :0 :{} :{count}", last / 8 + 4)
+        );
+    });
+}

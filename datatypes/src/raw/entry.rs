@@ -265,6 +265,15 @@ impl Entry {
         self.blob().filter(|blob| blob.len() >= min_len)
     }
 
+    /// Whether it holds a value of at least `min_len` bytes outside the entry that somebody reads in slices.
+    pub fn is_being_read(&self, min_len: usize) -> bool {
+        self.form() == Form::Blob && {
+            let blob = self.borrow_blob();
+            // Nothing else holds weak references to a blob.
+            Arc::weak_count(&blob) > 0 && blob.len() >= min_len
+        }
+    }
+
     #[inline]
     pub fn deadline(&self) -> Option<u64> {
         self.block.deadline()

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ostraka_datatypes::bits::{self, Operation};
-use ostraka_datatypes::blob::{BLOB_MIN, Blob};
+use ostraka_datatypes::blob::{BLOB_MIN, Blob, Reading};
 use ostraka_datatypes::raw::entry::{Entry, Value};
 use ostraka_datatypes::resp::Reply;
 
@@ -161,7 +161,8 @@ command! { BITCOUNT =
 
 fn bitcount(c: &mut Call<'_>) -> Outcome {
     let window = Window::parse(c.args, 2)?;
-    let Some(entry) = c.db.string(c.args.key(1))? else {
+    let key = c.args.key(1);
+    let Some(entry) = c.db.string(key)? else {
         c.reply.integer(0);
         return Ok(());
     };
@@ -169,19 +170,19 @@ fn bitcount(c: &mut Call<'_>) -> Outcome {
         true => 0..0,
         false => window.of(entry.string_len()),
     };
-    let Some(text) = entry.blob() else {
+    let Some(blob) = entry.blob() else {
         let count = with_text(&entry, |text| bits::count_in(text, range));
         c.reply.integer(count as i64);
         return Ok(());
     };
-    let elements = elements_of(&range);
-    let count = 0;
+    let (elements, count) = (elements_of(&range), 0);
+    let text = c.db.reading(key, blob)?;
     c.in_slices(elements, &[], Count { text, range, count })
 }
 
 /// BITCOUNT under way.
 struct Count {
-    text: Blob,
+    text: Reading,
     /// Bits not counted yet.
     range: Range<u64>,
     count: u64,
@@ -233,7 +234,8 @@ fn bitpos(c: &mut Call<'_>) -> Outcome {
         _ => return Err(Fault::err("The bit argument must be 1 or 0.")),
     };
     let window = Window::parse(c.args, 3)?;
-    let Some(entry) = c.db.string(c.args.key(1))? else {
+    let key = c.args.key(1);
+    let Some(entry) = c.db.string(key)? else {
         reply_position(&mut c.reply, (!bit).then_some(0));
         return Ok(());
     };
@@ -241,13 +243,13 @@ fn bitpos(c: &mut Call<'_>) -> Outcome {
     // Without an end, zeros follow the string.
     let zeros_follow = !bit && window.end.is_none() && !range.is_empty();
     let otherwise = zeros_follow.then_some(range.end);
-    let Some(text) = entry.blob() else {
+    let Some(blob) = entry.blob() else {
         let position = with_text(&entry, |text| bits::position(text, bit, range));
         reply_position(&mut c.reply, position.or(otherwise));
         return Ok(());
     };
     let search = Search {
-        text,
+        text: c.db.reading(key, blob)?,
         bit,
         range,
         otherwise,
@@ -261,7 +263,7 @@ fn reply_position(reply: &mut Reply<'_>, position: Option<u64>) {
 
 /// BITPOS under way.
 struct Search {
-    text: Blob,
+    text: Reading,
     bit: bool,
     /// Bits not looked at yet.
     range: Range<u64>,
@@ -308,7 +310,7 @@ static OPERATIONS: [(&str, Operation); 8] = [
 
 fn bitop(c: &mut Call<'_>) -> Outcome {
     let operation = operation(c.args)?;
-    let sources: Vec<Blob> = c
+    let sources: Vec<Reading> = c
         .args
         .keys(3, 1)
         .map(|key| source(&mut c.db, key))
@@ -327,7 +329,7 @@ fn bitop(c: &mut Call<'_>) -> Outcome {
 /// BITOP under way.
 struct Combine {
     operation: Operation,
-    sources: Vec<Blob>,
+    sources: Vec<Reading>,
     destination: Box<[u8]>,
     /// As long as it is done, with room for all of it.
     output: Vec<u8>,
@@ -335,11 +337,7 @@ struct Combine {
 
 impl Work for Combine {
     fn step(&mut self, _reply: &mut Reply<'_>, budget: &mut Budget<'_>) -> bool {
-        let sources: Vec<&[u8]> = self
-            .sources
-            .iter()
-            .map(|source| source.as_slice())
-            .collect();
+        let sources: Vec<&[u8]> = self.sources.iter().map(|source| &**source).collect();
         let longest = sources.iter().map(|source| source.len()).max().unwrap_or(0);
         while self.output.len() < longest {
             let start = self.output.len();
@@ -378,12 +376,16 @@ fn operation(args: Args<'_>) -> Result<Operation, Fault> {
 }
 
 /// A string to be read while others are changed: large ones are shared, small ones copied.
-fn source(db: &mut Keyspace<'_>, key: Key<'_>) -> Result<Blob, Fault> {
+fn source(db: &mut Keyspace<'_>, key: Key<'_>) -> Result<Reading, Fault> {
     let Some(entry) = db.string(key)? else {
-        return Ok(Blob::default());
+        return Ok(Reading::of(Blob::default()));
     };
-    let copy = || with_text(&entry, |text| Arc::new(text.to_vec()));
-    Ok(entry.blob().unwrap_or_else(copy))
+    match entry.blob() {
+        Some(blob) => db.reading(key, blob),
+        None => Ok(with_text(&entry, |text| {
+            Reading::of(Arc::new(text.to_vec()))
+        })),
+    }
 }
 
 fn store(db: &mut Keyspace<'_>, key: Key<'_>, output: Vec<u8>) {
