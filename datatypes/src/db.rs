@@ -153,7 +153,9 @@ impl Db {
     /// The large collection that `key` holds.
     #[inline]
     pub fn large(&self, hash: u64, key: &[u8]) -> Option<&Collection> {
-        self.table.get(self.table.seed().turned(hash), key)?.into_large()
+        self.table
+            .get(self.table.seed().turned(hash), key)?
+            .into_large()
     }
 
     /// The entry of `key`, unless its deadline is at or before `now_ms`.
