@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use crate::hashes::Hash;
-use crate::list::List;
+pub use crate::list::LIST_STEPS;
+use crate::list::{End, List};
 use crate::raw::entry::{Encoding, Type};
+use crate::raw::prefetch::prefetch;
 use crate::raw::table::Spot;
 use crate::raw::zset::Zset;
 use crate::set::Set;
@@ -98,6 +100,21 @@ impl Collection {
             Self::Set(set) => set.spot(element),
             Self::Zset(zset) => zset.spot(element),
             Self::List(_) => None,
+        }
+    }
+
+    /// Starts loading what is read of it first.
+    #[inline]
+    pub fn load(&self) {
+        prefetch(self);
+    }
+
+    /// Starts loading what lies at one end of a list: one thing after the other, in [`LIST_STEPS`] steps, each of which
+    /// needs what the one before has brought.
+    #[inline]
+    pub fn load_end(&self, end: End, step: usize) {
+        if let Self::List(list) = self {
+            list.load_end(end, step);
         }
     }
 }

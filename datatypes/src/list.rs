@@ -3,7 +3,7 @@
 //! A short list is one packed block inside its entry ("listpack"). A long one is a [`List`]: a chain of such blocks, each
 //! limited by `list-max-listpack-size` ("quicklist"). A list leaves the short form when it outgrows the limit of one
 //! block, and comes back when it has shrunk to half of it, so that one at the edge does not change form with every push
-//! and pop; when exactly is as Redis 7.2 does it.
+//! and pop; when exactly is as Redis 7.2 does it. What is called "listpack" is a chain, too, while it is over a KiB.
 //!
 //! [`ListRef`] reads and [`ListMut`] changes a list in either form; they are all that commands see.
 
@@ -11,7 +11,7 @@ mod buffer;
 mod chain;
 mod chunk;
 
-pub use chain::{List, Removal};
+pub use chain::{LIST_STEPS, List, Removal};
 
 use std::ops::Range;
 
@@ -76,6 +76,10 @@ impl Limits {
 
 /// What Redis' blocks have more of than ours, so that both outgrow a limit at the same time.
 const FRAME: usize = 5;
+
+/// Bytes over which a block leaves its entry: there it has room at both ends and moves little with a push to the left.
+/// Short blocks stay where they are, for less memory.
+const OUTSIDE: usize = 1024;
 
 /// A list to be read.
 #[derive(Clone, Copy)]
@@ -347,14 +351,23 @@ impl<'a> ListMut<'a> {
 
     /// The form that has room for so many bytes of text and elements more.
     fn grow(&mut self, bytes: usize, count: usize) -> Form<'_> {
+        let limits = self.limits;
+        let is_listpack = |block: usize, len| limits.admit(block + FRAME + bytes, len + count);
         if let ListRef::Short(block) = self.read() {
-            let bytes = block.total_bytes() + FRAME + bytes;
-            if !self.limits.admit(bytes, block.len() + count) {
-                let list = List::of_block(self.bytes());
+            let is_listpack = is_listpack(block.total_bytes(), block.len());
+            if !is_listpack || block.total_bytes() + bytes > OUTSIDE {
+                let list = List::of_block(self.bytes(), is_listpack);
                 self.entry.set_large(Collection::List(list));
             }
         }
-        self.form()
+        let mut form = self.form();
+        if let Form::Long(list) = &mut form
+            && list.is_listpack()
+            && !is_listpack(list.total_bytes(), list.len())
+        {
+            list.call_quicklist();
+        }
+        form
     }
 
     fn bytes(&self) -> &[u8] {
@@ -366,10 +379,16 @@ impl<'a> ListMut<'a> {
 
     /// Goes back to the short form if the list has become short.
     fn shrink(&mut self) {
-        if let ListRef::Long(list) = self.read()
-            && let Some(bytes) = list.as_block(&self.limits)
-        {
-            self.entry.set_packed(&bytes);
+        let limits = self.limits;
+        let Form::Long(list) = self.form() else {
+            return;
+        };
+        if list.has_shrunk(&limits) {
+            list.call_listpack();
+        }
+        if list.is_listpack() && list.total_bytes() <= OUTSIDE / 2 {
+            let block = list.to_block();
+            self.entry.set_packed(&block);
         }
     }
 }

@@ -33,7 +33,7 @@ use std::ops::Range;
 use element::{back_len, decode, size_at};
 
 /// Bytes of the count.
-const HEAD: usize = 2;
+pub const HEAD: usize = 2;
 
 /// A block that is walked from the front only: hashes, sets and sorted sets.
 pub type Forward<'a> = Packed<'a, false>;

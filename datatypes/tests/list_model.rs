@@ -206,6 +206,37 @@ fn the_form_follows_the_length_and_does_not_flutter() {
     assert_eq!(entry.encoding(), Encoding::Listpack);
 }
 
+/// Over a KiB a block lies outside its entry, whatever it is called; it comes back at half of that.
+#[test]
+fn a_listpack_leaves_its_entry_and_comes_back() {
+    let limits = Limits::new(-2, 0);
+    let mut entry = filled(limits, (0..20).map(|n| format!("{n:060}")));
+    assert_eq!(
+        (entry.encoding(), entry.is_large()),
+        (Encoding::Listpack, true)
+    );
+    for text in 20..127 {
+        let text = format!("{text:060}");
+        ListMut::of(&mut entry, limits).push(End::Left, [text.as_bytes()].into_iter());
+        assert_eq!(entry.encoding(), Encoding::Listpack, "{text}");
+    }
+    for text in [10, 500] {
+        let text = "x".repeat(text);
+        ListMut::of(&mut entry, limits).push(End::Right, [text.as_bytes()].into_iter());
+    }
+    assert_eq!(entry.encoding(), Encoding::Quicklist, "over 8 KiB");
+    ListMut::of(&mut entry, limits).cut(End::Right, 70);
+    assert_eq!(
+        (entry.encoding(), entry.is_large()),
+        (Encoding::Listpack, true)
+    );
+    ListMut::of(&mut entry, limits).cut(End::Left, 52);
+    assert_eq!(
+        (entry.encoding(), entry.is_large()),
+        (Encoding::Listpack, false)
+    );
+}
+
 #[test]
 fn ten_bytes_take_little_more_than_twelve() {
     let entry = filled(Limits::new(-2, 0), (0..100_000).map(|n| format!("v{n:09}")));

@@ -80,7 +80,7 @@ proptest! {
 fn a_keeper_goes_with_what_is_taken_out() {
     let mut table = filled(0..100);
     let keeper = table.begin_keeping(Box::<First>::default());
-    let taken = table.take_all();
+    let taken = table.take_all(*SEED);
     assert!(table.keeper(keeper).is_none() && !table.is_looked_at());
     table.insert_new(hash_of::<64>(&key_of(5)), pair(5, 6), 0);
     assert_eq!(at_first(&taken, keeper, 5), Some(5));

@@ -44,11 +44,13 @@ pub mod row {
     };
     pub use super::keys::{KeyAt, KeySpec, Unclear};
     pub use super::keys::{counted_keys, key, key_after, keys_from, unknown_keys};
-    pub use super::{Command, Group, Reach, Route, acl, deprecated, flag, flag::*};
+    pub use super::{Aim, Command, Group, Reach, Route, acl, deprecated, flag, flag::*};
     pub use crate::command;
 }
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ostraka_datatypes::list::End;
 
 use crate::call::{Args, Call, Fault};
 use keys::{KeyFinder, KeySpec};
@@ -68,8 +70,8 @@ pub struct Command {
     /// For commands whose keys, or the flags of their keys, depend on more than `keys` can say.
     pub find_keys: Option<KeyFinder>,
     pub route: Route,
-    /// The argument that names an element of the collection at the first key, which may be loaded ahead; 0: none does.
-    pub element: usize,
+    /// What of the collection at the first key may be loaded ahead.
+    pub aim: Aim,
     /// Beyond those that follow from the flags; see [`Command::acl_categories`].
     pub categories: Categories,
     pub group: Group,
@@ -112,6 +114,16 @@ pub const fn deprecated(since: &'static str, replaced_by: &'static str) -> Optio
     Some(Deprecated { since, replaced_by })
 }
 
+/// What a command is going to look at in a large collection, as far as its arguments tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    Nothing,
+    /// The element that the argument at this index names.
+    Element(usize),
+    /// One end of a list.
+    End(End),
+}
+
 /// Which cells a command needs.
 #[derive(Clone, Copy)]
 pub enum Route {
@@ -146,7 +158,7 @@ impl Command {
         keys: &[],
         find_keys: None,
         route: Route::Keys,
-        element: 0,
+        aim: Aim::Nothing,
         categories: 0,
         group: Group::Generic,
         since: "",

@@ -18,9 +18,9 @@ pub(super) struct Buffer {
 
 /// Smallest allocation.
 const MIN: usize = 64;
-/// Up to here buffers grow by doubling, so that a full chunk is of the allocator's sizes; larger ones hold one element,
-/// and nothing is added to them.
-const DOUBLED: usize = 64 * 1024;
+/// Up to here buffers grow by an eighth to a quarter, to the allocator's sizes; larger ones hold one element, and nothing
+/// is added to them.
+const GROWING: usize = 64 * 1024;
 
 impl Buffer {
     pub(super) fn of(block: &[u8]) -> Self {
@@ -57,7 +57,9 @@ impl Buffer {
         let len = self.len();
         let capacity = match len + more {
             needed if needed <= self.bytes.capacity() => self.bytes.capacity(),
-            needed if needed <= DOUBLED => needed.next_power_of_two().max(MIN),
+            needed if needed <= GROWING => {
+                needed.next_multiple_of((needed.next_power_of_two() / 8).max(MIN))
+            }
             needed => needed,
         };
         let start = if in_front { capacity - len } else { 0 };

@@ -14,22 +14,29 @@ use std::collections::VecDeque;
 
 use super::chunk::Chunk;
 use super::{End, Limits, walk_block};
-use crate::packed::{Both, Element};
+use crate::packed::{Both, Element, HEAD};
 use crate::raw::entry::Encoding;
+use crate::raw::prefetch::prefetch;
+
+/// The ring's item, the chunk, its bytes.
+pub const LIST_STEPS: usize = 3;
 
 #[derive(Clone, Default)]
 pub struct List {
     chunks: VecDeque<Chunk>,
     len: usize,
+    /// OBJECT ENCODING must say `listpack`: it has not outgrown one block.
+    is_listpack: bool,
 }
 
 impl List {
     /// From a short list's block.
-    pub fn of_block(block: &[u8]) -> Self {
+    pub fn of_block(block: &[u8], is_listpack: bool) -> Self {
         let chunk = Some(Chunk::of_block(block)).filter(|chunk| chunk.count() > 0);
         Self {
             len: chunk.iter().map(Chunk::count).sum(),
             chunks: chunk.into_iter().collect(),
+            is_listpack,
         }
     }
 
@@ -49,7 +56,28 @@ impl List {
     }
 
     pub fn encoding(&self) -> Encoding {
-        Encoding::Quicklist
+        match self.is_listpack {
+            true => Encoding::Listpack,
+            false => Encoding::Quicklist,
+        }
+    }
+
+    pub(super) fn is_listpack(&self) -> bool {
+        self.is_listpack
+    }
+
+    pub(super) fn call_listpack(&mut self) {
+        self.is_listpack = true;
+    }
+
+    pub(super) fn call_quicklist(&mut self) {
+        self.is_listpack = false;
+    }
+
+    /// Bytes of a block that has all elements.
+    pub(super) fn total_bytes(&self) -> usize {
+        let chunks = self.chunks.iter();
+        chunks.map(|chunk| chunk.len() - HEAD).sum::<usize>() + HEAD
     }
 
     pub fn memory_usage(&self) -> usize {
@@ -57,15 +85,23 @@ impl List {
         chunks + self.chunks.capacity() * size_of::<Chunk>()
     }
 
-    /// The block of a list that has become short.
-    pub(super) fn as_block(&self, limits: &Limits) -> Option<Vec<u8>> {
+    /// Whether it is short enough to be called a listpack, whatever it is called.
+    pub(super) fn has_shrunk(&self, limits: &Limits) -> bool {
         match self.chunks.len() {
-            0 => Some(Vec::new()),
-            1 if limits.admit_shrunk(self.chunks[0].len() + super::FRAME, self.len) => {
-                Some(self.chunks[0].read().into_owned())
-            }
-            _ => None,
+            0 => true,
+            1 => limits.admit_shrunk(self.chunks[0].len() + super::FRAME, self.len),
+            _ => false,
         }
+    }
+
+    /// All elements in one block; no bytes if there are none.
+    pub(super) fn to_block(&self) -> Vec<u8> {
+        let mut chunks = self.chunks.iter();
+        let Some(mut block) = chunks.next().cloned() else {
+            return Vec::new();
+        };
+        chunks.for_each(|chunk| block.join(chunk));
+        block.read().into_owned()
     }
 
     pub(super) fn walk(
@@ -192,9 +228,25 @@ impl List {
         let behind = List {
             chunks: self.chunks.split_off(nth),
             len: self.len - index,
+            is_listpack: self.is_listpack,
         };
         self.len = index;
         behind
+    }
+
+    /// See [`Collection::load_end`](crate::collection::Collection::load_end).
+    #[inline]
+    pub fn load_end(&self, end: End, step: usize) {
+        let chunk = match end {
+            End::Left => self.chunks.front(),
+            End::Right => self.chunks.back(),
+        };
+        match (chunk, step) {
+            (Some(chunk), 0) => prefetch(chunk),
+            (Some(chunk), 1) => chunk.load(),
+            (Some(chunk), _) => chunk.load_end(end),
+            (None, _) => {}
+        }
     }
 
     fn end(&mut self, end: End) -> Option<&mut Chunk> {

@@ -7,6 +7,7 @@ use super::buffer::Buffer;
 use super::{End, Limits, cut, insert, remove};
 use crate::lzf;
 use crate::packed::{Both, Edit, Element, Storage};
+use crate::raw::prefetch::prefetch;
 
 #[derive(Clone)]
 pub(super) struct Chunk {
@@ -28,6 +29,9 @@ enum Body {
 /// Blocks that are shorter are not compressed, and none that would not become so much shorter.
 const MIN_COMPRESSED: usize = 48;
 const MIN_GAIN: usize = 8;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// What an element takes beyond its text, overestimated, as Redis does.
 const OVERHEAD: usize = 8;
@@ -156,6 +160,27 @@ impl Chunk {
         let items = Both::new(&bytes).iter();
         let elements: Vec<_> = items.map(|item| item.element).collect();
         self.edit(|block| block.push_back(&elements));
+    }
+
+    /// Starts loading what says where the bytes are.
+    #[inline]
+    pub(super) fn load(&self) {
+        prefetch(Arc::as_ptr(&self.body));
+    }
+
+    /// Starts loading the bytes at one end, and those that the next element there is written to.
+    #[inline]
+    pub(super) fn load_end(&self, end: End) {
+        let Body::Plain(buffer) = &*self.body else {
+            return;
+        };
+        let bytes = buffer.bytes().as_ptr_range();
+        let (edge, beyond) = match end {
+            End::Left => (bytes.start, bytes.start.wrapping_sub(LINE)),
+            End::Right => (bytes.end, bytes.end.wrapping_add(LINE)),
+        };
+        prefetch(edge);
+        prefetch(beyond);
     }
 
     /// Nothing will be added for a while.

@@ -44,6 +44,9 @@ impl<S: Storage> Storage for &mut S {
     }
 }
 
+/// Bytes that are put in without an allocation.
+const SHORT_EDIT: usize = 128;
+
 /// A block to be changed. Places are the beginnings of elements, as [`Item::range`] tells them, or the block's end.
 ///
 /// Each change moves the bytes behind it once. Several elements that belong together go in at once: a field with its
@@ -130,36 +133,39 @@ impl<S: Storage, const BACK: bool> Edit<S, BACK> {
         count: usize,
         elements: &[Element<'_>],
     ) -> usize {
-        let before = self.read().len();
-        let mut bytes = Vec::with_capacity(room(elements) + HEAD);
-        if self.storage.bytes().is_empty() {
-            assert!(
-                range.start <= HEAD && count == 0,
-                "there is nothing to take out"
-            );
-            if elements.is_empty() {
-                return 0;
-            }
-            bytes.extend_from_slice(&[0; HEAD]);
-        }
-        let head = bytes.len();
-        for element in elements {
-            element.write(&mut bytes, BACK);
-        }
-        let size = bytes.len() - head;
+        let (before, old) = (self.read().len(), self.storage.bytes().len());
+        let fresh = old == 0;
+        assert!(
+            !fresh || range.start <= HEAD && count == 0,
+            "there is nothing to take out"
+        );
         let after = before + elements.len() - count;
         if after == 0 {
-            let all = self.storage.bytes().len();
-            self.storage.splice(0..all, &[]);
+            if !fresh {
+                self.storage.splice(0..old, &[]);
+            }
             return 0;
         }
-        match head {
-            0 => self.storage.splice(range, &bytes),
-            _ => self.storage.splice(0..0, &bytes),
+        // Nearly all that goes in is short, and this is no place to allocate.
+        let (mut short, mut long) = ([0; SHORT_EDIT], Vec::new());
+        let bytes = match HEAD + room(elements) {
+            room @ 0..=SHORT_EDIT => &mut short[..room],
+            room => {
+                long.resize(room, 0);
+                &mut long[..]
+            }
+        };
+        let mut end = HEAD;
+        for element in elements {
+            end += element.write(&mut bytes[end..], BACK);
+        }
+        match fresh {
+            true => self.storage.splice(0..0, &bytes[..end]),
+            false => self.storage.splice(range, &bytes[HEAD..end]),
         }
         let count = u16::try_from(after).unwrap_or(u16::MAX);
         self.storage.bytes_mut()[..HEAD].copy_from_slice(&count.to_le_bytes());
-        size
+        end - HEAD
     }
 }
 

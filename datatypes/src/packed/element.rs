@@ -144,22 +144,25 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// Appends its bytes, with what leads back over them if `back`.
-    pub(super) fn write(self, out: &mut Vec<u8>, back: bool) {
+    /// Writes its bytes to the start of `out`, with what leads back over them if `back`, and answers how many they are.
+    #[inline]
+    pub(super) fn write(self, out: &mut [u8], back: bool) -> usize {
         if let Self::Bytes(text) = self {
             assert!(text.len() < 1 << 32, "a packed text has less than 4 GiB");
         }
-        let (head, len) = self.head();
-        out.extend_from_slice(&head[..len]);
-        out.extend_from_slice(self.tail());
-        if back {
-            let size = len + self.tail().len();
-            let groups = back_len(size);
-            for group in (0..groups).rev() {
-                let more = if group + 1 < groups { 0x80 } else { 0 };
-                out.push((size >> (7 * group)) as u8 & 0x7f | more);
-            }
+        let ((head, len), tail) = (self.head(), self.tail());
+        let size = len + tail.len();
+        out[..len].copy_from_slice(&head[..len]);
+        out[len..size].copy_from_slice(tail);
+        if !back {
+            return size;
         }
+        let groups = back_len(size);
+        for (byte, group) in out[size..size + groups].iter_mut().zip((0..groups).rev()) {
+            let more = if group + 1 < groups { 0x80 } else { 0 };
+            *byte = (size >> (7 * group)) as u8 & 0x7f | more;
+        }
+        size + groups
     }
 }
 

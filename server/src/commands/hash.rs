@@ -90,7 +90,7 @@ pub fn modify_or_create<R>(
 
 command! { HSET =
     name: "hset", run: hset, arity: -4, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | UPDATE)], element: 2, categories: HASH, group: Group::Hash, since: "2.0.0",
+    keys: &[key(1, RW | UPDATE)], aim: Aim::Element(2), categories: HASH, group: Group::Hash, since: "2.0.0",
     complexity: "O(1) for each field/value pair added, so O(N) to add N field/value pairs when the \
         command is called with multiple field/value pairs.",
     summary: "Creates or modifies the value of a field in a hash.",
@@ -106,7 +106,7 @@ fn hset(c: &mut Call<'_>) -> Outcome {
 
 command! { HMSET =
     name: "hmset", run: hmset, arity: -4, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | UPDATE)], element: 2, categories: HASH, group: Group::Hash, since: "2.0.0",
+    keys: &[key(1, RW | UPDATE)], aim: Aim::Element(2), categories: HASH, group: Group::Hash, since: "2.0.0",
     complexity: "O(N) where N is the number of fields being set.",
     summary: "Sets the values of multiple fields.",
     syntax: "key<key> data{field<string> value<string>}...",
@@ -134,7 +134,7 @@ fn set_fields(c: &mut Call<'_>) -> Result<usize, Fault> {
 
 command! { HSETNX =
     name: "hsetnx", run: hsetnx, arity: 4, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | INSERT)], element: 2, categories: HASH, group: Group::Hash, since: "2.0.0",
+    keys: &[key(1, RW | INSERT)], aim: Aim::Element(2), categories: HASH, group: Group::Hash, since: "2.0.0",
     complexity: "O(1)",
     summary: "Sets the value of a field in a hash only when the field doesn't exist.",
     syntax: "key<key> field<string> value<string>",
@@ -154,7 +154,7 @@ fn hsetnx(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { HGET =
-    name: "hget", run: hget, arity: 3, flags: READONLY | FAST, keys: &[key(1, RO | ACCESS)], element: 2,
+    name: "hget", run: hget, arity: 3, flags: READONLY | FAST, keys: &[key(1, RO | ACCESS)], aim: Aim::Element(2),
     categories: HASH, group: Group::Hash, since: "2.0.0", complexity: "O(1)",
     summary: "Returns the value of a field in a hash.", syntax: "key<key> field<string>",
 }
@@ -168,7 +168,7 @@ fn hget(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { HMGET =
-    name: "hmget", run: hmget, arity: -3, flags: READONLY | FAST, keys: &[key(1, RO | ACCESS)], element: 2,
+    name: "hmget", run: hmget, arity: -3, flags: READONLY | FAST, keys: &[key(1, RO | ACCESS)], aim: Aim::Element(2),
     categories: HASH, group: Group::Hash, since: "2.0.0",
     complexity: "O(N) where N is the number of fields being requested.",
     summary: "Returns the values of all fields in a hash.", syntax: "key<key> field<string>...",
@@ -340,7 +340,7 @@ fn hlen(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { HSTRLEN =
-    name: "hstrlen", run: hstrlen, arity: 3, flags: READONLY | FAST, keys: &[key(1, RO)], element: 2,
+    name: "hstrlen", run: hstrlen, arity: 3, flags: READONLY | FAST, keys: &[key(1, RO)], aim: Aim::Element(2),
     categories: HASH, group: Group::Hash, since: "3.2.0", complexity: "O(1)",
     summary: "Returns the length of the value of a field.", syntax: "key<key> field<string>",
 }
@@ -353,7 +353,7 @@ fn hstrlen(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { HEXISTS =
-    name: "hexists", run: hexists, arity: 3, flags: READONLY | FAST, keys: &[key(1, RO)], element: 2,
+    name: "hexists", run: hexists, arity: 3, flags: READONLY | FAST, keys: &[key(1, RO)], aim: Aim::Element(2),
     categories: HASH, group: Group::Hash, since: "2.0.0", complexity: "O(1)",
     summary: "Determines whether a field exists in a hash.", syntax: "key<key> field<string>",
 }
@@ -366,7 +366,7 @@ fn hexists(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { HDEL =
-    name: "hdel", run: hdel, arity: -3, flags: WRITE | FAST, keys: &[key(1, RW | DELETE)], element: 2,
+    name: "hdel", run: hdel, arity: -3, flags: WRITE | FAST, keys: &[key(1, RW | DELETE)], aim: Aim::Element(2),
     categories: HASH, group: Group::Hash, since: "2.0.0",
     complexity: "O(N) where N is the number of fields to be removed.",
     summary: "Deletes one or more fields and their values from a hash. Deletes the hash if no fields remain.",
@@ -386,7 +386,7 @@ fn hdel(c: &mut Call<'_>) -> Outcome {
 
 command! { HINCRBY =
     name: "hincrby", run: hincrby, arity: 4, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | ACCESS | UPDATE)], element: 2, categories: HASH, group: Group::Hash, since: "2.0.0",
+    keys: &[key(1, RW | ACCESS | UPDATE)], aim: Aim::Element(2), categories: HASH, group: Group::Hash, since: "2.0.0",
     complexity: "O(1)",
     summary: "Increments the integer value of a field in a hash by a number. Uses 0 as initial value \
         if the field doesn't exist.",
@@ -417,7 +417,7 @@ fn hincrby(c: &mut Call<'_>) -> Outcome {
 
 command! { HINCRBYFLOAT =
     name: "hincrbyfloat", run: hincrbyfloat, arity: 4, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | ACCESS | UPDATE)], element: 2, categories: HASH, group: Group::Hash, since: "2.6.0",
+    keys: &[key(1, RW | ACCESS | UPDATE)], aim: Aim::Element(2), categories: HASH, group: Group::Hash, since: "2.6.0",
     complexity: "O(1)",
     summary: "Increments the floating point value of a field by a number. Uses 0 as initial value if \
         the field doesn't exist.",

@@ -47,7 +47,7 @@ pub fn pop_event(end: End) -> Event {
 
 command! { LPUSH =
     name: "lpush", run: lpush, arity: -3, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | INSERT)], categories: LIST, group: Group::List, since: "1.0.0",
+    keys: &[key(1, RW | INSERT)], aim: Aim::End(End::Left), categories: LIST, group: Group::List, since: "1.0.0",
     complexity: "O(1) for each element added, so O(N) to add N elements when the command is called \
         with multiple arguments.",
     summary: "Prepends one or more elements to a list. Creates the key if it doesn't exist.",
@@ -61,7 +61,7 @@ fn lpush(c: &mut Call<'_>) -> Outcome {
 
 command! { RPUSH =
     name: "rpush", run: rpush, arity: -3, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | INSERT)], categories: LIST, group: Group::List, since: "1.0.0",
+    keys: &[key(1, RW | INSERT)], aim: Aim::End(End::Right), categories: LIST, group: Group::List, since: "1.0.0",
     complexity: "O(1) for each element added, so O(N) to add N elements when the command is called \
         with multiple arguments.",
     summary: "Appends one or more elements to a list. Creates the key if it doesn't exist.",
@@ -75,7 +75,7 @@ fn rpush(c: &mut Call<'_>) -> Outcome {
 
 command! { LPUSHX =
     name: "lpushx", run: lpushx, arity: -3, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | INSERT)], categories: LIST, group: Group::List, since: "2.2.0",
+    keys: &[key(1, RW | INSERT)], aim: Aim::End(End::Left), categories: LIST, group: Group::List, since: "2.2.0",
     complexity: "O(1) for each element added, so O(N) to add N elements when the command is called \
         with multiple arguments.",
     summary: "Prepends one or more elements to a list only when the list exists.",
@@ -89,7 +89,7 @@ fn lpushx(c: &mut Call<'_>) -> Outcome {
 
 command! { RPUSHX =
     name: "rpushx", run: rpushx, arity: -3, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | INSERT)], categories: LIST, group: Group::List, since: "2.2.0",
+    keys: &[key(1, RW | INSERT)], aim: Aim::End(End::Right), categories: LIST, group: Group::List, since: "2.2.0",
     complexity: "O(1) for each element added, so O(N) to add N elements when the command is called \
         with multiple arguments.",
     summary: "Appends an element to a list only when the list exists.",
@@ -116,7 +116,7 @@ fn push(c: &mut Call<'_>, end: End, missing: Missing) -> Outcome {
 
 command! { LPOP =
     name: "lpop", run: lpop, arity: -2, flags: WRITE | FAST,
-    keys: &[key(1, RW | ACCESS | DELETE)], categories: LIST, group: Group::List, since: "1.0.0",
+    keys: &[key(1, RW | ACCESS | DELETE)], aim: Aim::End(End::Left), categories: LIST, group: Group::List, since: "1.0.0",
     complexity: "O(N) where N is the number of elements returned",
     summary: "Returns the first elements in a list after removing it. Deletes the list if the last \
         element was popped.",
@@ -130,7 +130,7 @@ fn lpop(c: &mut Call<'_>) -> Outcome {
 
 command! { RPOP =
     name: "rpop", run: rpop, arity: -2, flags: WRITE | FAST,
-    keys: &[key(1, RW | ACCESS | DELETE)], categories: LIST, group: Group::List, since: "1.0.0",
+    keys: &[key(1, RW | ACCESS | DELETE)], aim: Aim::End(End::Right), categories: LIST, group: Group::List, since: "1.0.0",
     complexity: "O(N) where N is the number of elements returned",
     summary: "Returns and removes the last elements of a list. Deletes the list if the last \
         element was popped.",

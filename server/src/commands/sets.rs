@@ -35,7 +35,7 @@ pub fn limits(db: &mut Keyspace<'_>) -> Limits {
 }
 
 command! { SADD =
-    name: "sadd", run: sadd, arity: -3, flags: WRITE | DENYOOM | FAST, keys: &[key(1, RW | INSERT)], element: 2,
+    name: "sadd", run: sadd, arity: -3, flags: WRITE | DENYOOM | FAST, keys: &[key(1, RW | INSERT)], aim: Aim::Element(2),
     categories: SET, group: Group::Set, since: "1.0.0",
     complexity: "O(1) for each element added, so O(N) to add N elements when the command is called \
         with multiple arguments.",
@@ -59,7 +59,7 @@ fn sadd(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { SREM =
-    name: "srem", run: srem, arity: -3, flags: WRITE | FAST, keys: &[key(1, RW | DELETE)], element: 2,
+    name: "srem", run: srem, arity: -3, flags: WRITE | FAST, keys: &[key(1, RW | DELETE)], aim: Aim::Element(2),
     categories: SET, group: Group::Set, since: "1.0.0",
     complexity: "O(N) where N is the number of members to be removed.",
     summary: "Removes one or more members from a set. Deletes the set if the last member was \
@@ -121,7 +121,7 @@ fn smove(c: &mut Call<'_>) -> Outcome {
 }
 
 command! { SISMEMBER =
-    name: "sismember", run: sismember, arity: 3, flags: READONLY | FAST, keys: &[key(1, RO)], element: 2,
+    name: "sismember", run: sismember, arity: 3, flags: READONLY | FAST, keys: &[key(1, RO)], aim: Aim::Element(2),
     categories: SET, group: Group::Set, since: "1.0.0", complexity: "O(1)",
     summary: "Determines whether a member belongs to a set.",
     syntax: "key<key> member<string>",
@@ -137,7 +137,7 @@ fn sismember(c: &mut Call<'_>) -> Outcome {
 
 command! { SMISMEMBER =
     name: "smismember", run: smismember, arity: -3, flags: READONLY | FAST,
-    keys: &[key(1, RO | ACCESS)], element: 2, categories: SET, group: Group::Set, since: "6.2.0",
+    keys: &[key(1, RO | ACCESS)], aim: Aim::Element(2), categories: SET, group: Group::Set, since: "6.2.0",
     complexity: "O(N) where N is the number of elements being checked for membership",
     summary: "Determines whether multiple members belong to a set.",
     syntax: "key<key> member<string>...",

@@ -51,7 +51,7 @@ fn score(args: Args<'_>, index: usize) -> Result<f64, Fault> {
 
 command! { ZADD =
     name: "zadd", run: zadd, arity: -4, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | UPDATE)], element: 3,
+    keys: &[key(1, RW | UPDATE)], aim: Aim::Element(3),
     categories: SORTEDSET, group: Group::SortedSet, since: "1.2.0",
     complexity: "O(log(N)) for each item added, where N is the number of elements in the sorted \
         set.",
@@ -149,7 +149,7 @@ fn zadd(c: &mut Call<'_>) -> Outcome {
 
 command! { ZINCRBY =
     name: "zincrby", run: zincrby, arity: 4, flags: WRITE | DENYOOM | FAST,
-    keys: &[key(1, RW | ACCESS | UPDATE)], element: 3,
+    keys: &[key(1, RW | ACCESS | UPDATE)], aim: Aim::Element(3),
     categories: SORTEDSET, group: Group::SortedSet, since: "1.2.0",
     complexity: "O(log(N)) where N is the number of elements in the sorted set.",
     summary: "Increments the score of a member in a sorted set.",
@@ -236,7 +236,7 @@ fn add(c: &mut Call<'_>, options: &AddOptions) -> Outcome {
 
 command! { ZREM =
     name: "zrem", run: zrem, arity: -3, flags: WRITE | FAST,
-    keys: &[key(1, RW | DELETE)], element: 2,
+    keys: &[key(1, RW | DELETE)], aim: Aim::Element(2),
     categories: SORTEDSET, group: Group::SortedSet, since: "1.2.0",
     complexity: "O(M*log(N)) with N being the number of elements in the sorted set and M the \
         number of elements to be removed.",
@@ -263,7 +263,7 @@ fn zrem(c: &mut Call<'_>) -> Outcome {
 
 command! { ZSCORE =
     name: "zscore", run: zscore, arity: 3, flags: READONLY | FAST,
-    keys: &[key(1, RO | ACCESS)], element: 2,
+    keys: &[key(1, RO | ACCESS)], aim: Aim::Element(2),
     categories: SORTEDSET, group: Group::SortedSet, since: "1.2.0",
     complexity: "O(1)",
     summary: "Returns the score of a member in a sorted set.",
@@ -281,7 +281,7 @@ fn zscore(c: &mut Call<'_>) -> Outcome {
 
 command! { ZMSCORE =
     name: "zmscore", run: zmscore, arity: -3, flags: READONLY | FAST,
-    keys: &[key(1, RO | ACCESS)], element: 2,
+    keys: &[key(1, RO | ACCESS)], aim: Aim::Element(2),
     categories: SORTEDSET, group: Group::SortedSet, since: "6.2.0",
     complexity: "O(N) where N is the number of members being requested.",
     summary: "Returns the score of one or more members in a sorted set.",
@@ -352,7 +352,7 @@ fn zlexcount(c: &mut Call<'_>) -> Outcome {
 
 command! { ZRANK =
     name: "zrank", run: zrank, arity: -3, flags: READONLY | FAST,
-    keys: &[key(1, RO | ACCESS)], element: 2,
+    keys: &[key(1, RO | ACCESS)], aim: Aim::Element(2),
     categories: SORTEDSET, group: Group::SortedSet, since: "2.0.0",
     complexity: "O(log(N))",
     summary: "Returns the index of a member in a sorted set ordered by ascending scores.",
@@ -366,7 +366,7 @@ fn zrank(c: &mut Call<'_>) -> Outcome {
 
 command! { ZREVRANK =
     name: "zrevrank", run: zrevrank, arity: -3, flags: READONLY | FAST,
-    keys: &[key(1, RO | ACCESS)], element: 2,
+    keys: &[key(1, RO | ACCESS)], aim: Aim::Element(2),
     categories: SORTEDSET, group: Group::SortedSet, since: "2.0.0",
     complexity: "O(log(N))",
     summary: "Returns the index of a member in a sorted set ordered by descending scores.",

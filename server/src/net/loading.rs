@@ -1,11 +1,11 @@
 //! Commands that are about to be executed have what they will read loaded into the cache together: their entries, and of
-//! large collections the elements that they name. One after the other, each would wait two to four times for memory.
+//! large collections the elements that they name, or the ends of lists. One after the other, each would wait two to four times for memory.
 
-use ostraka_datatypes::collection::Collection;
+use ostraka_datatypes::collection::{Collection, LIST_STEPS};
 use ostraka_datatypes::raw::table::prefetch;
 
 use crate::call::Args;
-use crate::command::Command;
+use crate::command::{Aim, Command};
 use crate::server::Access;
 
 /// Commands whose reads are loaded together. More gain nothing: the processor can have about 16 misses under way.
@@ -30,31 +30,50 @@ pub fn load<'a>(coming: impl Iterator<Item = Coming<'a>> + Clone, access: &Acces
     };
     let database = |one: Coming<'_>, cell| access.peek(cell).db(one.db);
     let mut spots = [None; GROUP];
-    let mut names_element = false;
+    let mut aims = false;
     for (spot, (one, key)) in spots.iter_mut().zip(keyed()) {
         *spot = database(one, key.cell).spot(key.hash);
-        names_element |= one.command.element != 0;
+        aims |= one.command.aim != Aim::Nothing;
     }
     prefetch(&spots);
 
-    if !names_element {
+    if !aims {
         return;
     }
     // Pipelines tend to name one key again and again.
     let mut latest: (u64, Option<&Collection>) = (0, None);
-    let mut spots = [None; GROUP];
-    for (spot, (one, key)) in spots.iter_mut().zip(keyed()) {
-        if one.command.element == 0 {
+    let mut aimed = [None; GROUP];
+    for (aimed, (one, key)) in aimed.iter_mut().zip(keyed()) {
+        if one.command.aim == Aim::Nothing {
             continue;
         }
         if latest.0 != key.hash {
             latest = (key.hash, database(one, key.cell).large(key.hash, key.bytes));
+            if let Some(large) = latest.1 {
+                large.load();
+            }
         }
-        let element = one.args.get(one.command.element);
-        *spot = latest
-            .1
-            .zip(element)
-            .and_then(|(large, element)| large.spot(element));
+        *aimed = latest.1.map(|large| (large, one));
+    }
+    let mut spots = [None; GROUP];
+    let mut ends = false;
+    for (spot, (large, one)) in spots.iter_mut().zip(aimed.iter().flatten()) {
+        match one.command.aim {
+            Aim::Element(index) => {
+                let element = one.args.get(index);
+                *spot = element.and_then(|element| large.spot(element));
+            }
+            Aim::End(_) => ends = true,
+            Aim::Nothing => {}
+        }
     }
     prefetch(&spots);
+    let steps = if ends { LIST_STEPS } else { 0 };
+    for step in 0..steps {
+        for (large, one) in aimed.iter().flatten() {
+            if let Aim::End(end) = one.command.aim {
+                large.load_end(end, step);
+            }
+        }
+    }
 }
