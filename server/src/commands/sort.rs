@@ -483,14 +483,16 @@ impl Sorting {
             && texts.len() < most
             && let Some(item) = self.runs.next()
         {
+            let chosen = self.passed >= self.chosen.start;
             self.passed += 1;
-            if self.passed <= self.chosen.start {
-            } else if others {
-                texts.push(item.text.clone());
-            } else {
-                for pattern in &self.patterns[self.get.clone()] {
-                    let itself = matches!(pattern, Pattern::Itself);
-                    self.target.put(reply, itself.then_some(&*item.text));
+            match others {
+                _ if !chosen => {}
+                true => texts.push(item.text.clone()),
+                false => {
+                    for pattern in &self.patterns[self.get.clone()] {
+                        let itself = matches!(pattern, Pattern::Itself);
+                        self.target.put(reply, itself.then_some(&*item.text));
+                    }
                 }
             }
             if !budget.spend(1) {

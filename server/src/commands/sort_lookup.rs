@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ostraka_datatypes::hashes::HashRef;
@@ -188,11 +189,7 @@ struct Wanted {
 
 impl Batch {
     /// Of `elements` by the patterns with the indexes `chosen`.
-    pub fn new(
-        elements: Vec<Box<[u8]>>,
-        patterns: &[Pattern],
-        chosen: std::ops::Range<usize>,
-    ) -> Self {
+    pub fn new(elements: Vec<Box<[u8]>>, patterns: &[Pattern], chosen: Range<usize>) -> Self {
         let (mut values, mut wanted) = (Vec::new(), Vec::new());
         for element in &elements {
             for pattern in chosen.clone() {
