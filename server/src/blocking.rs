@@ -35,6 +35,7 @@ use crate::executor::Executor;
 use crate::server::{Access, Server, gate};
 use crate::session::Session;
 use crate::shards::CellSet;
+use crate::slices;
 use crate::task::{Errand, Mail, Origin, Task};
 
 /// What a client is told that cannot wait.
@@ -287,6 +288,10 @@ fn serve_key(exec: &mut Executor, access: &mut Access<'_>, name: Name) {
         match serve_one(exec, access, name, &blocked) {
             Served::Removed => {}
             Served::Stays => position += 1,
+            Served::HeldUp => {
+                exec.post(exec.home, Mail::Ready(name));
+                return;
+            }
             Served::NothingThere => return,
         }
     }
@@ -296,6 +301,8 @@ enum Served {
     /// Off the list: its wait is over.
     Removed,
     Stays,
+    /// It would write where long work is going to: it is tried again.
+    HeldUp,
     /// There is nothing at the key any more, for nobody.
     NothingThere,
 }
@@ -311,7 +318,12 @@ fn serve_one(
         return Served::Stays;
     };
     let kind = type_at(exec, access, name, &task);
-    let ready = kind == Some(type_of(task.command.group)) && !task.session.record.is_doomed();
+    let fits = kind == Some(type_of(task.command.group)) && !task.session.record.is_doomed();
+    let held_up = fits && exec.raised() & gate::PENDING != 0 && {
+        let args = Args::new(&task.bytes, &task.spans, exec.server.router, None);
+        slices::is_pending(exec.server, access, task.command, args)
+    };
+    let ready = fits && !held_up;
     if ready && engine::resume(exec, access, &mut task) == Ended::Answered {
         blocked.unlist(access);
         come_home(exec, blocked, task);
@@ -323,10 +335,10 @@ fn serve_one(
         exec.post(task.origin.home, Mail::Done(task));
         return Served::Removed;
     }
-    if kind.is_none() {
-        Served::NothingThere
-    } else {
-        Served::Stays
+    match kind {
+        None => Served::NothingThere,
+        Some(_) if held_up => Served::HeldUp,
+        Some(_) => Served::Stays,
     }
 }
 

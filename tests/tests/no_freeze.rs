@@ -233,6 +233,38 @@ fn in_a_transaction_many_elements_go_at_once() {
     });
 }
 
+#[test]
+fn who_waits_to_move_an_element_waits_for_long_work_on_the_target_too() {
+    at_all_shard_counts(|server| {
+        let (mut mover, mut worker, mut other) =
+            (server.client(), server.client(), server.client());
+        fill_list(&mut other);
+        for (work, left) in [
+            ("SORT list ALPHA STORE to", LARGE),
+            ("LREM to 0 1", LARGE - 1),
+            ("LINSERT to BEFORE 49999 new", LARGE + 1),
+        ] {
+            send(&mut mover, "BLMOVE from to LEFT RIGHT 0");
+            wait_until("it waits", || {
+                other.say("INFO clients").contains("blocked_clients:1")
+            });
+            send(&mut worker, work);
+            let command = format!(
+                "cmd={} ",
+                work.split(' ').next().expect("a name").to_lowercase()
+            );
+            wait_until("it works", || other.say("CLIENT LIST").contains(&command));
+            assert_eq!(other.say("RPUSH from moved"), ":1");
+            assert_eq!(next(&mut mover), "\"moved\"");
+            assert!(next(&mut worker).starts_with(':'));
+            assert_eq!(other.say("LINDEX to -1"), "\"moved\"", "{work}");
+            assert_eq!(other.say("LLEN to"), format!(":{}", left + 1), "{work}");
+            other.say("RPOP to");
+            other.say("RPUSH to 1");
+        }
+    });
+}
+
 // ---- pages and random elements
 
 /// The numbers in a reply's elements, which are numbers behind a letter; a header and what does not look so is left out.
