@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use crate::config::{ConfigStore, Settings};
@@ -54,11 +55,20 @@ pub fn launch(
     server.lazy_free.open();
     server.listen_on(listening);
     let mut handles = vec![threads::spawn("lazy-free", || free(server))?];
+    let (begins, begun) = mpsc::channel();
     for (home, reactor) in reactors.into_iter().enumerate() {
+        let begins = begins.clone();
         handles.push(threads::spawn(&format!("loop-{home}"), move || {
             let exec = Executor::new(home, server, Clock::real(), entropy::seed());
-            EventLoop::new(Box::new(reactor), exec).run();
+            let event_loop = EventLoop::new(Box::new(reactor), exec);
+            // Nobody listens if the server could not be started after all.
+            let _heard = begins.send(());
+            event_loop.run();
         })?);
+    }
+    // From here on the memory in use is what all loops use.
+    for _ in &server.loops {
+        begun.recv().map_err(io::Error::other)?;
     }
     Ok(Running {
         server,

@@ -81,7 +81,7 @@ pub struct EventLoop {
 
 impl EventLoop {
     pub fn new(platform: Box<dyn Platform>, exec: Executor) -> Self {
-        Self {
+        let made = Self {
             platform,
             exec,
             connections: Slab::new(),
@@ -101,7 +101,9 @@ impl EventLoop {
             next_home: 0,
             next_cron_ns: 0,
             looks_left: 0,
-        }
+        };
+        made.exec.publish_memory();
+        made
     }
 
     /// Turns until the server stops.

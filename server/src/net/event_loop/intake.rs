@@ -7,8 +7,10 @@ use crate::net::batch::{self, Batch};
 use crate::net::connection::{Received, Waiting};
 use crate::os::platform::{LISTENER_TOKEN, Ready};
 
-/// Bytes read from a socket at a time.
-const READ_BUFFER: usize = 64 * 1024;
+/// Bytes read from a socket at a time: first of all as many as most senders send at once, and more of those who sent that
+/// much.
+const FIRST_READ: usize = 16 * 1024;
+const READ: usize = 64 * 1024;
 
 /// Connections that are read from before the first of them is served. What they ask for is loaded meanwhile: about as
 /// many misses of the cache as the processor can have under way.
@@ -37,11 +39,11 @@ struct Seated {
 impl Seat {
     /// A seat for each connection of a group.
     pub fn row() -> Box<[Self]> {
-        let seat = || Self {
-            buffer: vec![0; READ_BUFFER],
+        let seat = |at| Self {
+            buffer: vec![0; if at == 0 { READ } else { FIRST_READ }],
             batch: Batch::default(),
         };
-        (0..SEATS).map(|_| seat()).collect()
+        (0..SEATS).map(seat).collect()
     }
 }
 
@@ -116,20 +118,21 @@ impl EventLoop {
     fn serve_seat(&mut self, seated: Seated, at: usize) {
         self.serve(seated.token, seated.fresh, at);
         if !seated.drained {
-            self.read_on(seated.token, READS_PER_TURN - 1, at);
+            self.read_on(seated.token, READS_PER_TURN - 1);
         }
     }
 
     pub(super) fn readable(&mut self, token: usize) {
-        self.read_on(token, READS_PER_TURN, 0);
+        self.read_on(token, READS_PER_TURN);
     }
 
-    fn read_on(&mut self, token: usize, reads: u32, at: usize) {
+    /// Reads with the first seat, whose connection has been served if it had one.
+    fn read_on(&mut self, token: usize, reads: u32) {
         for _ in 0..reads {
-            let Some(seated) = self.seat(token, at) else {
+            let Some(seated) = self.seat(token, 0) else {
                 return;
             };
-            self.serve(token, seated.fresh, at);
+            self.serve(token, seated.fresh, 0);
             if seated.drained {
                 return;
             }
