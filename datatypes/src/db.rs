@@ -30,11 +30,14 @@ pub struct Db {
     volatile: Volatile,
 }
 
-/// Entries that have a deadline: how many, and the sum of their deadlines.
+/// What has deadlines.
 #[derive(Clone, Copy, Debug, Default)]
 struct Volatile {
+    /// Entries that have one, and the sum of these.
     count: usize,
     deadlines_ms: u128,
+    /// Hashes that have fields with one, and for these an alarm.
+    hashes: usize,
 }
 
 impl Volatile {
@@ -134,6 +137,11 @@ impl Db {
         self.volatile.count
     }
 
+    /// Hashes that have fields with a deadline.
+    pub fn timed_hashes(&self) -> usize {
+        self.volatile.hashes
+    }
+
     /// The sum of all deadlines in ms.
     pub fn deadlines_ms(&self) -> u128 {
         self.volatile.deadlines_ms
@@ -195,6 +203,7 @@ impl Db {
             hashes::set_alarm(&mut entry, earliest);
             if let Some(earliest) = earliest {
                 self.deadlines.insert(position(hash), earliest);
+                self.volatile.hashes += 1;
             }
         }
         self.table.insert_new(hash, entry, hint);
@@ -218,6 +227,7 @@ impl Db {
             let due = |entry: &Entry| entry.deadline() == Some(deadline);
             if let Some(slot) = table.find_by(position, due) {
                 volatile.remove(deadline);
+                volatile.hashes -= usize::from(hashes::alarm(slot.get()).is_some());
                 entries += 1;
                 gone(Gone::Entry(slot.remove(), deadline));
                 return Verdict::Expired;
@@ -386,6 +396,9 @@ fn expire_fields(
         hashes::set_alarm(entry, next);
         next
     });
+    if next.is_none() {
+        volatile.hashes -= 1;
+    }
     if count > 0 {
         gone(Gone::Fields(slot.get(), &late[..count]));
     }
@@ -432,7 +445,14 @@ impl<'a> Found<'a> {
     /// Changes the value; the deadline must stay.
     #[inline]
     pub fn update<R>(&mut self, change: impl FnOnce(&mut Entry) -> R) -> R {
-        self.slot.update(change)
+        let had_alarm = hashes::alarm(self.entry()).is_some();
+        let result = self.slot.update(change);
+        // A small hash that has lost all fields has no place for its alarm either.
+        if had_alarm && hashes::alarm(self.entry()).is_none() {
+            self.deadlines.note_stale();
+            self.volatile.hashes -= 1;
+        }
+        result
     }
 
     /// Another value and deadline.
@@ -493,11 +513,17 @@ impl<'a> Found<'a> {
     }
 
     /// Tells the index about the earliest deadline of a hash's fields, after a change, and answers it if it is sooner than all
-    /// that the index knew. A later one it finds out by itself.
+    /// that the index knew. A later one it finds out by itself, but not that there is none any more.
     #[inline]
     pub fn file_fields(&mut self) -> Option<u64> {
         let (alarm, earliest) = (hashes::alarm(self.entry()), hashes::earliest(self.entry()));
-        let earliest = earliest?;
+        let Some(earliest) = earliest else {
+            if alarm.is_some() {
+                self.forget_alarm();
+                self.slot.update(|entry| hashes::set_alarm(entry, None));
+            }
+            return None;
+        };
         if alarm.is_some_and(|alarm| alarm <= earliest) {
             return None;
         }
@@ -505,14 +531,16 @@ impl<'a> Found<'a> {
         self.slot
             .update(|entry| hashes::set_alarm(entry, Some(earliest)));
         self.deadlines.insert(position(self.hash), earliest);
+        self.volatile.hashes += 1;
         Some(earliest)
     }
 
-    /// The entry's item for its fields is of no use any more.
+    /// The entry's item for its fields is of no use any more. The entry gets another alarm next, or none, or goes.
     #[inline]
     fn forget_alarm(&mut self) {
         if hashes::alarm(self.entry()).is_some() {
             self.deadlines.note_stale();
+            self.volatile.hashes -= 1;
         }
     }
 

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use ostraka_datatypes::db::{Db, Gone, Lookup};
+use ostraka_datatypes::db::{Db, EntryRef, Gone, Lookup};
 use ostraka_datatypes::hash::{Seed, hash};
-use ostraka_datatypes::hashes::{FieldTtl, HashMut, HashRef, Limits};
+use ostraka_datatypes::hashes::{self, FieldTtl, HashMut, HashRef, Limits};
 use ostraka_datatypes::raw::entry::{Entry, Type, Value};
 use proptest::prelude::*;
 
@@ -216,6 +216,9 @@ impl Pair {
                 .collect();
             assert_eq!(found, expected);
         }
+        let timed = |entry: &EntryRef<'_>| hashes::earliest(entry).is_some();
+        let timed = self.db.iter().filter(timed).count();
+        assert_eq!(self.db.timed_hashes(), timed);
         let due = live
             .flat_map(|(_, (fields, _))| fields.values().flatten())
             .min();

@@ -105,16 +105,16 @@ fn expire_cell(exec: &mut Executor, access: &mut Access<'_>, cell: usize, until_
         loop {
             let now_ms = exec.now_ms as u64;
             let slice = db.expire(now_ms, ITEMS_PER_LOOK, |gone| {
-                let (deadlines, entry) = match &gone {
-                    Gone::Entry(entry, deadline) => (slice::from_ref(deadline), entry),
-                    Gone::Fields(entry, deadlines) => (*deadlines, *entry),
-                    Gone::Emptied(entry) => (&[][..], entry),
+                let (event, deadlines, entry) = match &gone {
+                    Gone::Entry(entry, deadline) => ("expired", slice::from_ref(deadline), entry),
+                    Gone::Fields(entry, deadlines) => ("hexpired", *deadlines, *entry),
+                    Gone::Emptied(entry) => ("del", &[][..], entry),
                 };
                 for deadline in deadlines {
                     lag.record(now_ms.saturating_sub(*deadline));
                 }
                 if ledger.observers.is_any() {
-                    ledger.expired(index, router.key(entry.key()).hash);
+                    ledger.lost(event, index, router.key(entry.key()).hash);
                 }
                 if let Gone::Entry(entry, _) | Gone::Emptied(entry) = gone {
                     exec.discard(entry);

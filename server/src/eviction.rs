@@ -301,7 +301,7 @@ fn evict(
         exec.server.router.key(&candidate.key).hash,
     );
     let (ledger, db) = shard.parts(candidate.db);
-    match db.find(hash, &candidate.key, now_ms) {
+    let event = match db.find(hash, &candidate.key, now_ms) {
         Lookup::Live(found) => {
             let volatile = found.entry().deadline().is_some();
             let rank = rank(policy, &found, &exec.settings, now_ms);
@@ -311,11 +311,15 @@ fn evict(
             let entry = found.remove();
             exec.discard(entry);
             exec.stats().evicted_keys.add(1);
+            "evicted"
         }
-        Lookup::Expired => exec.stats().expired_keys.add(1),
+        Lookup::Expired => {
+            exec.stats().expired_keys.add(1);
+            "expired"
+        }
         Lookup::Missing => return false,
-    }
-    ledger.expired(candidate.db, hash);
+    };
+    ledger.lost(event, candidate.db, hash);
     true
 }
 

@@ -198,7 +198,7 @@ impl<'a> Keyspace<'a> {
                 stats.keyspace_misses.add(1);
                 if matches!(lookup, Lookup::Expired) {
                     stats.expired_keys.add(1);
-                    ledger.expired(index, key.hash);
+                    ledger.lost("expired", index, key.hash);
                 }
                 None
             }
@@ -298,9 +298,9 @@ impl<'a> Keyspace<'a> {
     #[inline]
     pub fn set(&mut self, key: Key<'_>, value: Value<'_>, ttl: Ttl, event: Event) {
         let hint = self.touch().fresh();
-        let (now, db) = (self.exec.now_ms as u64, self.db);
+        let (now, index) = (self.exec.now_ms as u64, self.db);
         let shard = self.access.data(key.cell);
-        let (ledger, db) = shard.parts(db);
+        let (ledger, db) = shard.parts(index);
         ledger.changes += 1;
         let deadline = match db.find(key.hash, key.bytes, now) {
             Lookup::Live(mut found) => {
@@ -324,6 +324,7 @@ impl<'a> Keyspace<'a> {
             lookup => {
                 if matches!(lookup, Lookup::Expired) {
                     self.exec.stats().expired_keys.add(1);
+                    ledger.lost("expired", index, key.hash);
                 }
                 let deadline = if let Ttl::At(deadline) = ttl {
                     Some(deadline)
@@ -362,7 +363,7 @@ impl<'a> Keyspace<'a> {
             }
             Lookup::Expired => {
                 self.exec.stats().expired_keys.add(1);
-                ledger.expired(index, key.hash);
+                ledger.lost("expired", index, key.hash);
                 None
             }
             Lookup::Missing => None,
@@ -413,7 +414,7 @@ impl<'a> Keyspace<'a> {
             lookup => {
                 if matches!(lookup, Lookup::Expired) {
                     self.exec.stats().expired_keys.add(1);
-                    ledger.expired(index, key.hash);
+                    ledger.lost("expired", index, key.hash);
                 }
                 if missing == Missing::Skip {
                     return Ok(None);
@@ -545,7 +546,7 @@ impl<'a> Keyspace<'a> {
             Lookup::Live(found) => Some(found),
             Lookup::Expired => {
                 self.exec.stats().expired_keys.add(1);
-                ledger.expired(index, key.hash);
+                ledger.lost("expired", index, key.hash);
                 None
             }
             Lookup::Missing => None,

@@ -14,6 +14,7 @@ use ostraka_datatypes::db::{Db, Lookup};
 use crate::blocking::{Blocked, Name};
 use crate::clients::ClientRecord;
 use crate::executor::Executor;
+use crate::keyspace::Event;
 use crate::router::Key;
 
 /// What a cell writes down of its changes.
@@ -36,9 +37,9 @@ impl Ledger {
         }
     }
 
-    /// A key has expired or was evicted.
+    /// A key, or fields of it, went unasked: `event` says why. Nobody who waits for a key finds it then.
     #[inline]
-    pub fn expired(&self, db: usize, hash: u64) {
+    pub fn lost(&self, _event: Event, db: usize, hash: u64) {
         if self.observers.is_any() {
             self.observers.touch(db, hash);
         }

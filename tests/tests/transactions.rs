@@ -84,6 +84,36 @@ fn a_trim_that_keeps_all_counts_as_a_change() {
 }
 
 #[test]
+fn a_hash_whose_fields_go_with_time_has_changed() {
+    at_all_shards("", |server| {
+        let (mut one, mut other) = (server.client(), server.client());
+        one.say("HSET h a 1 b 2");
+        for (field, left) in [("a", ":1"), ("b", ":0")] {
+            one.say(&format!("HPEXPIRE h 30 FIELDS 1 {field}"));
+            one.say("WATCH h");
+            wait_until("the field is gone", || other.say("HLEN h") == left);
+            one.say("MULTI");
+            assert_eq!(one.say("EXEC"), "(nil-array)");
+        }
+        assert_eq!(other.say("DBSIZE"), ":0");
+    });
+}
+
+#[test]
+fn a_key_that_is_evicted_has_changed() {
+    at_all_shards("maxmemory-policy allkeys-random", |server| {
+        let (mut one, mut other) = (server.client(), server.client());
+        one.say("SET k v");
+        one.say("WATCH k");
+        other.say("CONFIG SET maxmemory 1");
+        wait_until("it is evicted", || other.say("DBSIZE") == ":0");
+        other.say("CONFIG SET maxmemory 0");
+        one.say("MULTI");
+        assert_eq!(one.say("EXEC"), "(nil-array)");
+    });
+}
+
+#[test]
 fn a_client_that_leaves_watches_nothing_any_more() {
     at_all_shards("", |server| {
         let mut asker = server.client();

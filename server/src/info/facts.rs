@@ -88,6 +88,8 @@ pub struct Keys {
 pub struct DatabaseKeys {
     pub keys: u64,
     pub volatile: u64,
+    /// Hashes with fields that have a deadline.
+    pub timed_hashes: u64,
     pub deadlines_ms: u128,
     pub table_bytes: u64,
     pub index_bytes: u64,
@@ -122,6 +124,7 @@ impl Keys {
                 let (table, index) = db.overhead();
                 sum.keys += db.len() as u64;
                 sum.volatile += db.volatile() as u64;
+                sum.timed_hashes += db.timed_hashes() as u64;
                 sum.deadlines_ms += db.deadlines_ms();
                 sum.table_bytes += table as u64;
                 sum.index_bytes += index as u64;

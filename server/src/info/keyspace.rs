@@ -11,8 +11,8 @@ pub fn databases(f: &Facts<'_>, text: &mut String) {
             let ttl = db.average_ttl_ms(f.now_ms());
             write!(
                 text,
-                "db{number}:keys={},expires={},avg_ttl={ttl},subexpiry=0\r\n",
-                db.keys, db.volatile
+                "db{number}:keys={},expires={},avg_ttl={ttl},subexpiry={}\r\n",
+                db.keys, db.volatile, db.timed_hashes
             )
             .expect(TO_MEMORY);
         }
