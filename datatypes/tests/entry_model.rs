@@ -352,6 +352,15 @@ fn a_set_after_growth_gives_the_room_back() {
 }
 
 #[test]
+fn what_is_made_at_once_has_no_room_to_grow_into() {
+    let mut entry = Entry::new(b"k", Value::Raw(b""), None);
+    entry.set_range(100_000, b"x");
+    assert!(entry.memory_usage() < 100_200);
+    entry.append(b"y");
+    assert!(entry.memory_usage() > 110_000);
+}
+
+#[test]
 fn a_far_bit_costs_address_space_only() {
     let mut entry = Entry::new(b"bitmap", Value::of(b"x"), None);
     let far = 512 << 20;

@@ -369,7 +369,13 @@ impl Entry {
         // New pages come as zeros for free; writing 512 MiB of them would hold up everybody.
         if !mine || min_len / 2 > old.len() {
             let length = min_len.max(old.len());
-            let mut copy = vec![0; room_for(length)];
+            // What was nothing before may never grow again.
+            let room = if old.is_empty() {
+                length
+            } else {
+                room_for(length)
+            };
+            let mut copy = vec![0; room];
             copy[..old.len()].copy_from_slice(old);
             copy.truncate(length);
             self.set_string(Value::Blob(Arc::new(copy)));
