@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 LIMIT=300s
 tests=("$@")
-if [ ${#tests[@]} -eq 0 ]; then tests=(entry_model entry_splices hash_model table_model table_keepers table_scan table_views zset_model); fi
+if [ ${#tests[@]} -eq 0 ]; then tests=(db_fields entry_model entry_splices hash_model table_model table_keepers table_scan table_views zset_model); fi
 
 runner="timeout $LIMIT valgrind --quiet --error-exitcode=1 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
 OSTRAKA_TEST_SCALE=20 cargo test --package ostraka-datatypes "${tests[@]/#/--test=}" \
