@@ -196,6 +196,8 @@ impl ClientRecord {
 pub struct Registry {
     next_id: AtomicU64,
     clients: Mutex<BTreeMap<u64, Arc<ClientRecord>>>,
+    /// Clients that are to be closed and have not been yet: what they hold is about to be freed.
+    leaving: AtomicU64,
 }
 
 impl Registry {
@@ -221,9 +223,23 @@ impl Registry {
 
     /// Marks a client as to be closed. From now on nobody counts or lists it; its loop has to be told to look
     /// ([`Mail::Review`](crate::task::Mail::Review)).
-    pub fn doom(&self, record: &ClientRecord) {
-        record.doomed.store(true, Relaxed);
+    /// Whether it was not yet.
+    pub fn doom(&self, record: &ClientRecord) -> bool {
+        let new = !record.doomed.swap(true, Relaxed);
+        self.leaving.fetch_add(new.into(), Relaxed);
         self.remove(record.id);
+        new
+    }
+
+    /// A connection has been freed.
+    pub fn gone(&self, record: &ClientRecord) {
+        self.remove(record.id);
+        self.leaving.fetch_sub(record.is_doomed().into(), Relaxed);
+    }
+
+    /// Whether clients that are to be closed have still to be freed.
+    pub fn any_leaving(&self) -> bool {
+        self.leaving.load(Relaxed) > 0
     }
 
     pub fn len(&self) -> usize {

@@ -130,12 +130,8 @@ pub fn watch(exec: &mut Executor) {
 /// Evicts until there is room, from all cells. Called with no cell held, while the gate is raised.
 #[cold]
 pub fn make_room(exec: &mut Executor) {
-    // Clients go before keys.
-    let limited = exec.settings.maxmemory_clients != MemoryShare::Bytes(0);
-    if limited && exec.home == 0 && is_over(exec) && clients::evict(exec) {
-        // Their memory comes back when their loops have closed them.
-        exec.evicts_on = true;
-        return;
+    if limits_clients(exec) && is_over(exec) {
+        clients::evict(exec);
     }
     round(exec, &mut Cells::Free);
 }
@@ -146,12 +142,21 @@ pub fn make_room_within(exec: &mut Executor, access: &mut Access<'_>) {
     round(exec, &mut Cells::Held(access));
 }
 
+fn limits_clients(exec: &Executor) -> bool {
+    exec.settings.maxmemory_clients != MemoryShare::Bytes(0)
+}
+
 fn round(exec: &mut Executor, cells: &mut Cells<'_, '_>) {
     exec.evicts_on = false;
     if !is_over(exec) {
         if exec.raised() & gate::OUT_OF_MEMORY != 0 {
             exec.server.lower(gate::OUT_OF_MEMORY);
         }
+        return;
+    }
+    // Clients go before keys: their memory comes back when their loops have closed them.
+    if limits_clients(exec) && exec.server.clients.any_leaving() {
+        exec.evicts_on = true;
         return;
     }
     let policy = exec.settings.maxmemory_policy;

@@ -1,5 +1,8 @@
 //! `maxmemory` with each policy, at any number of shards. Memory is counted by the allocator, so this test has the server's.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
 use ostraka_tests::client::Client;
 use ostraka_tests::server::{TestServer, wait_until};
 
@@ -20,13 +23,16 @@ const POLICIES: [&str; 7] = [
 
 /// Tests of this file run one at a time: they measure what the whole process allocates.
 fn at_all_shards(test: impl Fn(&mut Client)) {
+    on_all_servers(|server| test(&mut server.client()));
+}
+
+fn on_all_servers(test: impl Fn(&TestServer)) {
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one = ONE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     for shards in [1, 2, 4] {
-        let server = TestServer::start(shards, "");
-        test(&mut server.client());
+        test(&TestServer::start(shards, ""));
     }
 }
 
@@ -49,6 +55,32 @@ fn limit(client: &mut Client, room: u64, policy: &str) -> u64 {
 
 fn value() -> String {
     "x".repeat(200)
+}
+
+#[test]
+fn clients_go_before_keys() {
+    on_all_servers(|server| {
+        let mut client = server.client();
+        client.say("CLIENT NO-EVICT on");
+        for n in 0..20 {
+            client.say(&format!("SETRANGE {n} 100000 x"));
+        }
+        limit(&mut client, 4_000_000, "allkeys-lru");
+        client.say("CONFIG SET maxmemory-clients 2mb");
+        client.say("CONFIG RESETSTAT");
+        let argument = format!("$1000\r\n{}\r\n", "x".repeat(1000));
+        let mut others = Vec::new();
+        wait_until("clients are evicted", || {
+            let mut other = TcpStream::connect(server.address).expect("the server listens");
+            // Half a command, which is kept until the rest comes; the server may have closed the connection.
+            let half = format!("*250\r\n{}", argument.repeat(200));
+            drop(other.write_all(half.as_bytes()));
+            others.push(other);
+            info(&mut client, "evicted_clients") > 10
+        });
+        assert_eq!(info(&mut client, "evicted_keys"), 0);
+        assert_eq!(client.say("DBSIZE"), ":20");
+    });
 }
 
 #[test]

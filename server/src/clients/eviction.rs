@@ -7,7 +7,8 @@ use crate::config::value::MemoryShare;
 use crate::executor::Executor;
 use crate::task::Mail;
 
-/// One look at all clients; a duty of the first loop, so that nobody is evicted twice. Whether somebody was.
+/// One look at all clients, by the first loop about every tenth of a second, and by whoever is short of memory. Whether
+/// somebody was evicted.
 pub fn evict(exec: &mut Executor) -> bool {
     let limit = match exec.settings.maxmemory_clients {
         MemoryShare::Bytes(bytes) => bytes,
@@ -38,8 +39,9 @@ pub fn evict(exec: &mut Executor) -> bool {
             "Evicting client: id={} addr={} tot-mem={memory}",
             record.id, record.address
         ));
-        server.clients.doom(&record);
-        exec.stats().evicted_clients.add(1);
+        exec.stats()
+            .evicted_clients
+            .add(server.clients.doom(&record).into());
         exec.post(record.home, Mail::Review);
         used -= memory;
         any = true;

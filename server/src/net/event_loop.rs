@@ -674,7 +674,12 @@ impl EventLoop {
             if connection.record.has(flag::MONITOR) {
                 server.monitors.remove(server, connection.origin);
             }
-            server.clients.remove(connection.record.id);
+            let record = Arc::clone(&connection.record);
+            drop(connection);
+            if record.is_doomed() {
+                self.exec.publish_memory();
+            }
+            server.clients.gone(&record);
         }
     }
 
