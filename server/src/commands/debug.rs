@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ostraka_datatypes::numbers::{self, format_i64};
-use ostraka_datatypes::raw::entry::{Entry, Held, StringRef, Value};
+use ostraka_datatypes::raw::entry::{Encoding, Entry, Held, StringRef, Value};
 use ostraka_datatypes::resp::Protocol;
 use ostraka_datatypes::{access, glob};
 
@@ -130,8 +130,8 @@ static SUBCOMMANDS: &[Subcommand] = &[
         args: (1, 1),
         run: set_packed_threshold,
         help: &[
-            "Sets the threshold for elements to be inserted as plain vs packed nodes",
-            "Default value is 1GB, allows values up to 4GB. Setting to 0 restores to default.",
+            "Accepts what Redis does, and changes nothing: here a large element is packed like",
+            "all others, in a chunk of its own.",
         ],
     },
     Subcommand {
@@ -438,9 +438,22 @@ fn table_stats(c: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
+/// Sets, hashes, and sorted sets with their tree: what they allocate, elements included.
 fn table_stats_of_key(c: &mut Call<'_>) -> Outcome {
-    c.db.peek(c.args.key(2)).ok_or(Fault::NoSuchKey)?;
-    Err(Fault::err(
-        "The value stored at the specified key is not represented using an hash table",
-    ))
+    let entry = c.db.peek(c.args.key(2)).ok_or(Fault::NoSuchKey)?;
+    let (elements, bytes) = match (entry.encoding(), entry.held()) {
+        (Encoding::Hashtable | Encoding::Skiplist, Held::Large(body)) => {
+            (body.len(), body.memory_usage())
+        }
+        _ => {
+            return Err(Fault::err(
+                "The value stored at the specified key is not represented using an hash table",
+            ));
+        }
+    };
+    let text = format!(
+        "Hash table 0 stats (main hash table):\n table bytes: {bytes}\n number of elements: {elements}\n"
+    );
+    c.reply.verbatim(b"txt", text.as_bytes());
+    Ok(())
 }
