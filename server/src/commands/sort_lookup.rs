@@ -147,7 +147,7 @@ impl Moment {
         match before.values[pattern].get(key.bytes) {
             Some(value) => value.clone(),
             None => {
-                let entry = table.get(key.hash, key.bytes)?;
+                let entry = table.get(table.seed().turned(key.hash), key.bytes)?;
                 self.patterns[pattern].value(&entry, self.now_ms)
             }
         }
