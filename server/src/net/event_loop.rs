@@ -184,7 +184,7 @@ impl EventLoop {
             wait = wait.min(TRY_AGAIN_EVERY);
         }
         if let Some((deadline_ms, _)) = self.deadlines.first() {
-            let left_ms = (deadline_ms - self.exec.now_ms).max(0);
+            let left_ms = (deadline_ms + 1 - self.exec.now_ms).max(0);
             wait = wait.min(Duration::from_millis(left_ms as u64));
         }
         if !self.waiting_listeners.is_empty() {
@@ -522,10 +522,11 @@ impl EventLoop {
         }
     }
 
-    /// Answers those who have waited for a key for as long as they wanted to.
+    /// Answers those who have waited for a key for as long as they wanted to, the millisecond in which they began not
+    /// counted: none of them too early.
     fn end_waits(&mut self) {
         while let Some(&(deadline_ms, token)) = self.deadlines.first()
-            && deadline_ms <= self.exec.now_ms
+            && deadline_ms < self.exec.now_ms
         {
             self.deadlines.pop_first();
             let Some(connection) = self.connections.get_mut(token) else {
