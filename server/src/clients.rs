@@ -217,24 +217,22 @@ impl Registry {
         room
     }
 
-    pub fn remove(&self, id: u64) {
-        self.lock().remove(&id);
-    }
-
     /// Marks a client as to be closed. From now on nobody counts or lists it; its loop has to be told to look
-    /// ([`Mail::Review`](crate::task::Mail::Review)).
-    /// Whether it was not yet.
+    /// ([`Mail::Review`](crate::task::Mail::Review)). Answers whether it was a client until now: others may have marked
+    /// it, or freed its connection.
     pub fn doom(&self, record: &ClientRecord) -> bool {
-        let new = !record.doomed.swap(true, Relaxed);
-        self.leaving.fetch_add(new.into(), Relaxed);
-        self.remove(record.id);
-        new
+        record.doomed.store(true, Relaxed);
+        let mut clients = self.lock();
+        let was_there = clients.remove(&record.id).is_some();
+        self.leaving.fetch_add(was_there.into(), Relaxed);
+        was_there
     }
 
     /// A connection has been freed.
     pub fn gone(&self, record: &ClientRecord) {
-        self.remove(record.id);
-        self.leaving.fetch_sub(record.is_doomed().into(), Relaxed);
+        let mut clients = self.lock();
+        let was_doomed = clients.remove(&record.id).is_none();
+        self.leaving.fetch_sub(was_doomed.into(), Relaxed);
     }
 
     /// Whether clients that are to be closed have still to be freed.

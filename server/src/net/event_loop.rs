@@ -304,7 +304,7 @@ impl EventLoop {
         }
         if let Err(error) = self.platform.attach(socket.descriptor(), token) {
             crate::log::warning(format_args!("Registering a client connection: {error}"));
-            return server.clients.remove(id);
+            return server.clients.gone(&record);
         }
         if let Err(error) = reactor::set_keepalive(&*socket, self.exec.settings.tcp_keepalive_s) {
             crate::log::warning(format_args!(

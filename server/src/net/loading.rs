@@ -1,5 +1,6 @@
 //! Commands that are about to be executed have what they will read loaded into the cache together: their entries, and of
-//! large collections the elements that they name, or the ends of lists. One after the other, each would wait two to four times for memory.
+//! large collections the elements that they name, or the ends of lists. One after the other, each would wait for memory
+//! two to six times.
 
 use ostraka_datatypes::collection::{Collection, LIST_STEPS};
 use ostraka_datatypes::raw::table::prefetch;
