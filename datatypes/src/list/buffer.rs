@@ -30,6 +30,14 @@ impl Buffer {
         }
     }
 
+    /// An empty one that can grow to so many bytes.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes.next_multiple_of(MIN)),
+            start: 0,
+        }
+    }
+
     fn len(&self) -> usize {
         self.bytes.len() - self.start
     }

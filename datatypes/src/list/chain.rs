@@ -18,6 +18,9 @@ use crate::packed::{Both, Element, HEAD};
 use crate::raw::entry::Encoding;
 use crate::raw::prefetch::prefetch;
 
+/// Chunks from which on a new one gets room for as much as the last has: one chunk more or less is little by then.
+const LONG: usize = 8;
+
 /// The ring's item, the chunk, its bytes.
 pub const LIST_STEPS: usize = 3;
 
@@ -158,12 +161,17 @@ impl List {
 
     pub(super) fn push(&mut self, end: End, text: &[u8], limits: &Limits) {
         self.len += 1;
+        let is_long = self.chunks.len() >= LONG;
+        let mut room = 0;
         match self.end(end) {
             Some(chunk) if chunk.admits(text.len(), limits) => return chunk.push(end, text),
-            Some(chunk) => chunk.close(),
+            Some(chunk) => {
+                chunk.close();
+                room = if is_long { chunk.len() } else { 0 };
+            }
             None => {}
         }
-        let chunk = Chunk::of(&[Element::of(text)]);
+        let chunk = Chunk::with_room(text, room);
         match end {
             End::Left => self.chunks.push_front(chunk),
             End::Right => self.chunks.push_back(chunk),

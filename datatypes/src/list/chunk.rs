@@ -53,6 +53,16 @@ impl Chunk {
         }
     }
 
+    /// Of one element, with room for so many bytes.
+    pub(super) fn with_room(text: &[u8], room: usize) -> Self {
+        let mut edit = Edit::<_, true>::new(Buffer::with_room(room));
+        edit.push_back(&[Element::of(text)]);
+        Self {
+            count: 1,
+            body: Arc::new(Body::Plain(edit.storage())),
+        }
+    }
+
     #[inline]
     pub(super) fn count(&self) -> usize {
         self.count as usize
