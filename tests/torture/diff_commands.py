@@ -285,7 +285,8 @@ class Generator:
     def transaction(self, parts_ways):
         """Often behind a WATCH of keys that are about to change, and changed between WATCH and MULTI at times. What
         has the servers go apart comes last. Neither MULTI nor WATCH is queued: Redis 7.0 and we
-        refuse them and go on, Valkey spoils the transaction."""
+        refuse them and go on, Valkey spoils the transaction. No BITFIELD between WATCH and MULTI: one that overflows
+        makes a string of zeros all the same, and only we tell who watches the key."""
         inner = []
         for command in (self.command() for _ in range(self.r.randrange(8))):
             if command[0].upper() != "WATCH":
@@ -296,7 +297,7 @@ class Generator:
         before = []
         if self.r.random() < 0.6:
             before = [["WATCH", any_key(self.r)] + self.r.sample(watched, min(len(watched), 2))]
-            sure = [c for c in inner if not parts_ways(c)]
+            sure = [c for c in inner if not parts_ways(c) and c[0].upper() != "BITFIELD"]
             before += self.r.sample(sure, min(len(sure), self.r.choice([0, 0, 1, 2])))
             before += [["UNWATCH"]] if self.r.random() < 0.05 else []
         return before + [["MULTI"]] + inner + [["EXEC"] if self.r.random() < 0.92 else ["DISCARD"]]

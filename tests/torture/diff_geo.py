@@ -1,5 +1,6 @@
 """Templates for diff_fuzz.py: places on the globe. They are drawn anew each time, so that hardly ever two of them are
-equally far away: which of those comes first is nobody's promise."""
+equally far away: which of those comes first is nobody's promise. Distances are stored to keys of their own (gd), for the
+same reason: taken for places, many of them are one."""
 from diff_commands import DOMAINS, keys, word
 
 MEMBERS = ["m%d" % n for n in range(12)] + ["", "y\x00\xff"]
@@ -78,11 +79,15 @@ def search(r):
 
 
 def search_stored(r):
-    return shuffled(r, centre(r), area(r), order(r), limit(r, False), r.choice([[], [], ["STOREDIST"], ["WITHDIST"] if r.random() < 0.05 else []]))
+    return shuffled(r, centre(r), area(r), order(r), limit(r, False), ["WITHDIST"] if r.random() < 0.02 else [])
+
+
+def search_dist(r):
+    return shuffled(r, ["STOREDIST"], centre(r), area(r), order(r), limit(r, False))
 
 
 def stored(r):
-    return r.choice([[], [], [], [r.choice(["STORE", "STOREDIST", "store"]), keys("g")(r)]])
+    return r.choice([[], [], [], [], [r.choice(["STORE", "store"]), keys("g")(r)], ["STOREDIST", keys("gd")(r)]])
 
 
 def radius_options(r):
@@ -92,14 +97,14 @@ def radius_options(r):
 
 DOMAINS.update({
     "geo": keys("g"), "gmember": member, "places": places, "manyplaces": many_places, "place": place, "gaddopts": add_options, "unit": unit, "length": length,
-    "unitopt": lambda r: r.choice([[], [unit(r)]]), "search": search, "searchstored": search_stored, "radiusopts": radius_options,
+    "unitopt": lambda r: r.choice([[], [unit(r)]]), "search": search, "searchstored": search_stored, "gdist": keys("gd"), "searchdist": search_dist, "radiusopts": radius_options,
     "readopts": lambda r: shuffled(r, order(r), limit(r), shown(r), ["STORE", "g1"] if r.random() < 0.03 else []), "gsearchbad": word(["BOGUS"], ["BYRADIUS", "1", "m"], ["FROMMEMBER", "m1"], []),
 })
 
 TEMPLATES = [
     (10, "GEOADD %geo %gaddopts %places"), (2, "GEOADD %geo %manyplaces"), (0.5, "GEOADD %any %places"), (3, "GEOPOS %geo %gmember+"), (3, "GEOHASH %geo %gmember+"), (0.5, "GEOPOS %other %gmember"),
     (4, "GEODIST %geo %gmember %gmember %unitopt"), (0.5, "GEODIST %other m1 m2"), (8, "GEOSEARCH %geo %search"), (0.5, "GEOSEARCH %lcs %search"), (0.5, "GEOSEARCH %geo %gsearchbad"),
-    (4, "GEOSEARCHSTORE %geo %geo %searchstored"), (0.5, "GEOSEARCHSTORE %other %geo %searchstored"), (4, "GEORADIUS %geo %place %length %unit %radiusopts"),
+    (3, "GEOSEARCHSTORE %geo %geo %searchstored"), (1, "GEOSEARCHSTORE %gdist %geo %searchdist"), (0.5, "GEOSEARCHSTORE %other %geo %searchstored"), (4, "GEORADIUS %geo %place %length %unit %radiusopts"),
     (4, "GEORADIUSBYMEMBER %geo %gmember %length %unit %radiusopts"), (2, "GEORADIUS_RO %geo %place %length %unit %readopts"), (2, "GEORADIUSBYMEMBER_RO %geo %gmember %length %unit %readopts"),
     (2, "ZRANGE %geo 0 -1 WITHSCORES"), (2, "ZREM %geo %gmember+"), (1, "OBJECT ENCODING %geo"), (1, "DEL %geo"), (0.5, "ZADD %geo 1e300 m0"),
 ]

@@ -82,7 +82,7 @@ def pop_many(r):
 
 
 def scan_options(r):
-    return sum(r.sample([["MATCH", "*a*"], ["COUNT", "1000"], ["MATCH", "[0-9]*"]], r.choice([0, 1, 2])), []) + (["BOGUS"] if r.random() < 0.03 else [])
+    return sum(r.sample([["MATCH", "*a*"], ["COUNT", "2000000"], ["MATCH", "[0-9]*"]], r.choice([0, 1, 2])), []) + (["BOGUS"] if r.random() < 0.03 else [])
 
 
 DOMAINS.update({
