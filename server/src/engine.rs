@@ -215,7 +215,7 @@ pub fn put_off(
     let before = output.mark();
     let mode = session.begin_reply();
     session.put_off(command, args, cells);
-    Reply::new(output, session.protocol).simple("QUEUED");
+    Reply::new(output, session.protocol).queued();
     if mode != ReplyMode::On {
         mute(mode, session, output, before);
     }

@@ -357,18 +357,12 @@ impl Parser {
 /// short arguments.
 #[inline]
 fn whole(command: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Option<usize> {
-    let [b'*', rest @ ..] = command else {
-        return None;
-    };
-    let (count, mut rest) = number_line(rest)?;
+    let (count, mut rest) = number_line(b'*', command)?;
     if count == 0 || count > limits.args {
         return None;
     }
     for _ in 0..count {
-        let [b'$', line @ ..] = rest else {
-            return None;
-        };
-        let (len, body) = number_line(line)?;
+        let (len, body) = number_line(b'$', rest)?;
         if len > limits.bulk {
             return None;
         }
@@ -383,11 +377,22 @@ fn whole(command: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Option<usize
     Some(command.len().wrapping_sub(rest.len()))
 }
 
-/// Splits a line of digits and its CRLF off `text`; only numbers that [`parse_i64`] accepts too, and no sign.
+/// Splits a line of `marker`, digits and CRLF off `text`; only numbers that [`parse_i64`] accepts too, and no sign.
 #[inline]
-fn number_line(text: &[u8]) -> Option<(usize, &[u8])> {
-    match text {
-        [ones @ b'0'..=b'9', b'\r', b'\n', rest @ ..] => Some((digit(*ones), rest)),
+fn number_line(marker: u8, text: &[u8]) -> Option<(usize, &[u8])> {
+    if let Some((line, rest)) = text.split_first_chunk::<4>() {
+        // Four bytes compared as one number: all but the second, which may be as much as 9 more, are what they must be.
+        let least = u32::from_le_bytes([marker, b'0', b'\r', b'\n']);
+        let value = (u32::from_le_bytes(*line) ^ least).rotate_right(8);
+        if value <= 9 {
+            return Some((usize::try_from(value).ok()?, rest));
+        }
+    }
+    let (first, line) = text.split_first()?;
+    if *first != marker {
+        return None;
+    }
+    match line {
         [
             tens @ b'1'..=b'9',
             ones @ b'0'..=b'9',
@@ -398,7 +403,7 @@ fn number_line(text: &[u8]) -> Option<(usize, &[u8])> {
             let value = digit(*tens).wrapping_mul(10).wrapping_add(digit(*ones));
             Some((value, rest))
         }
-        _ => long_number_line(text),
+        _ => long_number_line(line),
     }
 }
 

@@ -94,7 +94,13 @@ impl<'a> Reply<'a> {
         self.output.room(5).extend_from_slice(b"+OK\r\n");
     }
 
-    /// A status such as `PONG` or `QUEUED`; line ends in it become blanks.
+    /// The command waits for EXEC.
+    #[inline]
+    pub fn queued(&mut self) {
+        self.output.room(9).extend_from_slice(b"+QUEUED\r\n");
+    }
+
+    /// A status such as `PONG`; line ends in it become blanks.
     pub fn simple(&mut self, text: impl AsRef<[u8]>) {
         self.line(b'+', text.as_ref());
     }

@@ -163,6 +163,27 @@ pub type KeyFinder = fn(args: Args<'_>, n: usize) -> Result<Option<KeyAt>, Uncle
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unclear;
 
+/// The argument that is the only key of every call, if the row says so.
+#[inline]
+pub fn only_key(command: &Command) -> Option<usize> {
+    match command.keys {
+        [
+            KeySpec {
+                begin: Begin::Index(index),
+                find: Find::Range { last: 0, .. },
+                flags,
+                ..
+            },
+        ] if flags & INCOMPLETE == 0
+            // A function beside it tells no other place then, only what becomes of the key.
+            && (command.find_keys.is_none() || flags & VARIABLE_FLAGS != 0) =>
+        {
+            Some(usize::from(*index))
+        }
+        _ => None,
+    }
+}
+
 /// The keys of a call whose arity has been checked, in the order of the specs; the iterator ends after an error.
 #[inline]
 pub fn keys_of<'a>(command: &'static Command, args: Args<'a>) -> Keys<'a> {

@@ -43,14 +43,11 @@ impl Packed {
     #[inline]
     fn new(name: &[u8]) -> Packed {
         let (head, tail) = match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-            (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
-            _ => (short_word(name), 0),
+            (Some(head), Some(tail)) => (word(*head), word(*tail)),
+            _ => (lower_case(short_word(name)), 0),
         };
-        Packed {
-            head: lower_case(head),
-            tail: lower_case(tail),
-            len: name.len(),
-        }
+        let len = name.len();
+        Packed { head, tail, len }
     }
 
     #[inline]
@@ -60,19 +57,24 @@ impl Packed {
     }
 }
 
-/// Up to seven bytes.
+#[inline]
+fn word(bytes: [u8; 8]) -> u64 {
+    lower_case(u64::from_le_bytes(bytes))
+}
+
+/// Up to seven bytes: two loads, which overlap.
 #[inline]
 fn short_word(name: &[u8]) -> u64 {
-    match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-        (Some(head), Some(tail)) => {
-            let (head, tail) = (u32::from_le_bytes(*head), u32::from_le_bytes(*tail));
-            u64::from(head) | u64::from(tail) << (8 * (name.len() - 4))
-        }
-        _ => name
-            .iter()
-            .rev()
-            .fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    let len = name.len();
+    if let (Some(head), Some(tail)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        let (head, tail) = (u32::from_le_bytes(*head), u32::from_le_bytes(*tail));
+        return u64::from(head) | u64::from(tail) << (8 * (len - 4));
     }
+    if let (Some(head), Some(tail)) = (name.first_chunk::<2>(), name.last_chunk::<2>()) {
+        let (head, tail) = (u16::from_le_bytes(*head), u16::from_le_bytes(*tail));
+        return u64::from(head) | u64::from(tail) << (8 * (len - 2));
+    }
+    name.first().map_or(0, |only| u64::from(*only))
 }
 
 /// ASCII letters to lower case, in all eight bytes at once.

@@ -17,7 +17,7 @@ use super::parcel::Parcel;
 use crate::blocking::{self, Blocked};
 use crate::call::Args;
 use crate::command::flag::{BLOCKING, EXECUTES_QUEUE, NO_AUTH};
-use crate::command::keys::{KeyAt, keys_of};
+use crate::command::keys::{KeyAt, keys_of, only_key};
 use crate::command::{Command, Reach};
 use crate::engine::{self, Ended};
 use crate::eviction;
@@ -66,14 +66,15 @@ pub(super) struct Request {
     pub(super) need: CellSet,
     /// Needs besides the cells of its connection's transaction.
     ends_transaction: bool,
-    key: Option<FirstKey>,
+    pub(super) key: Option<FirstKey>,
 }
 
+/// What routing computed for the first key: which argument it is, its hash, its cell.
 #[derive(Clone, Copy)]
-struct FirstKey {
-    index: usize,
-    hash: u64,
-    cell: usize,
+pub(super) struct FirstKey {
+    pub(super) index: usize,
+    pub(super) hash: u64,
+    pub(super) cell: usize,
 }
 
 impl Request {
@@ -90,6 +91,30 @@ impl Request {
 }
 
 impl Request {
+    /// Notes the first key.
+    #[inline]
+    fn begin_with(&mut self, index: usize, args: Args<'_>) {
+        let Key { hash, cell, .. } = args.key(index);
+        self.key = Some(FirstKey { index, hash, cell });
+        self.need.insert(cell);
+    }
+
+    /// Notes the first key, and the cells of all.
+    fn find_keys(&mut self, command: &'static Command, args: Args<'_>, exec: &Executor) {
+        for (nth, key) in keys_of(command, args).enumerate() {
+            let Ok(KeyAt { index, .. }) = key else {
+                // The handler says what is wrong, whatever it looks at to find out.
+                self.need = exec.server.cells.all();
+                return;
+            };
+            match nth {
+                0 => self.begin_with(index, args),
+                _ if args.cells() == 1 => return,
+                _ => self.need.insert(exec.server.router.cell(args.at(index))),
+            }
+        }
+    }
+
     /// Whether it can be executed elsewhere together with others: it has a key, waits for none and ends nothing.
     fn travels(&self) -> bool {
         let waits = self.command.is_none_or(|command| command.is(BLOCKING));
@@ -122,22 +147,13 @@ impl Batch {
     }
 
     /// The first of the commands parsed ahead.
-    fn coming_ahead<'a>(&'a self, input: &'a [u8], router: Router) -> Option<Coming<'a>> {
+    fn coming_ahead<'a>(&'a self, input: &'a [u8]) -> Option<Coming<'a>> {
         let ahead = self.ahead.as_ref()?;
-        self.coming(self.requests.first()?, input, ahead.db, router)
-    }
-
-    fn coming<'a>(
-        &'a self,
-        request: &Request,
-        input: &'a [u8],
-        db: usize,
-        router: Router,
-    ) -> Option<Coming<'a>> {
         Some(Coming {
-            command: request.command?,
-            args: self.args(request, input, router),
-            db,
+            batch: self,
+            request: self.requests.first()?,
+            input,
+            db: ahead.db,
         })
     }
 
@@ -251,25 +267,10 @@ impl Batch {
             Reach::All => request.need = exec.server.cells.all(),
             Reach::Transaction => request.ends_transaction = true,
             Reach::Cell(cell) => request.need = CellSet::single(usize::from(cell)),
-            Reach::Keys => {
-                for (nth, key) in keys_of(command, args).enumerate() {
-                    let Ok(KeyAt { index, .. }) = key else {
-                        // The handler says what is wrong, whatever it looks at to find out.
-                        request.need = exec.server.cells.all();
-                        break;
-                    };
-                    if nth > 0 && router.cells() == 1 {
-                        break;
-                    }
-                    if nth > 0 {
-                        request.need.insert(router.cell(args.at(index)));
-                        continue;
-                    }
-                    let Key { hash, cell, .. } = router.key(args.at(index));
-                    request.key = Some(FirstKey { index, hash, cell });
-                    request.need.insert(cell);
-                }
-            }
+            Reach::Keys => match only_key(command).filter(|index| *index < args.len()) {
+                Some(index) => request.begin_with(index, args),
+                None => request.find_keys(command, args, exec),
+            },
         }
         request.command = Some(command);
         request
@@ -325,8 +326,9 @@ impl Batch {
         access: &mut Access<'_>,
     ) -> Option<Stop> {
         let first = *number;
+        let is_whole = access.set() == exec.server.cells.all();
         for request in &self.requests[first..] {
-            if !request.need_now(connection).is_subset(access.set()) {
+            if !is_whole && !request.need_now(connection).is_subset(access.set()) {
                 return None;
             }
             if (*number - first).is_multiple_of(GROUP) {
@@ -426,11 +428,14 @@ impl Batch {
         let end = self.requests.len().min(from + GROUP);
         let requests = &self.requests[from..end];
         if requests.len() > 1 {
-            let coming = requests.iter();
-            load(
-                coming.filter_map(|request| self.coming(request, input, db, router)),
-                access,
-            );
+            let batch = self;
+            let coming = requests.iter().map(|request| Coming {
+                batch,
+                request,
+                input,
+                db,
+            });
+            load(coming, access, router);
         }
     }
 
@@ -614,10 +619,10 @@ pub fn load_ahead<'b>(
     exec: &mut Executor,
 ) {
     let server = exec.server;
-    let coming = batches.filter_map(|(batch, input)| batch.coming_ahead(input, server.router));
+    let coming = batches.filter_map(|(batch, input)| batch.coming_ahead(input));
     let mut wish = CellSet::EMPTY;
     let mut keys = 0;
-    for (_, key) in coming.clone().filter_map(|one| one.args.first()) {
+    for key in coming.clone().filter_map(|one| one.request.key) {
         wish.insert(key.cell);
         keys += 1;
     }
@@ -626,7 +631,7 @@ pub fn load_ahead<'b>(
         return;
     }
     if let Some(mut held) = server.cells.try_take_some(CellSet::EMPTY, wish, exec) {
-        load(coming, &held.access());
+        load(coming, &held.access(), server.router);
         held.release(exec);
     }
 }
