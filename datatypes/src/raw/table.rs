@@ -93,15 +93,29 @@ pub struct Spot<'a> {
     table: PhantomData<&'a ()>,
 }
 
+/// Spots whose elements are loaded together, at most; more are loaded in several goes.
+const TOGETHER: usize = 64;
+
 /// Starts loading what lookups at these places, of any tables, are going to read: all buckets, then, when they have
-/// arrived, the elements that are most likely the ones. A batch of 16 hides most of the memory's latency.
+/// arrived, the elements that are most likely the ones, and last those that lie away from home. A batch of 16 hides most
+/// of the memory's latency.
 #[inline]
 pub fn prefetch(spots: &[Option<Spot<'_>>]) {
-    for spot in spots.iter().flatten() {
-        spot.segment.prefetch_home(spot.hash);
-    }
-    for spot in spots.iter().flatten() {
-        spot.segment.prefetch_element(spot.hash);
+    for spots in spots.chunks(TOGETHER) {
+        for spot in spots.iter().flatten() {
+            spot.segment.prefetch_home(spot.hash);
+        }
+        let mut away = 0_u64;
+        for (nth, spot) in spots.iter().enumerate() {
+            let is_away = spot.is_some_and(|spot| spot.segment.prefetch_element(spot.hash));
+            away |= u64::from(is_away) << nth;
+        }
+        while away != 0 {
+            if let Some(spot) = spots[away.trailing_zeros() as usize] {
+                spot.segment.prefetch_away(spot.hash);
+            }
+            away &= away - 1;
+        }
     }
 }
 

@@ -405,14 +405,32 @@ impl Segment {
         );
     }
 
-    /// Starts loading the element that a lookup would compare first; the home bucket should have arrived.
+    /// Starts loading the element that a lookup would compare first; the home bucket should have arrived. Whether it can
+    /// only be in the next bucket, which is being loaded instead.
     #[inline(always)]
-    pub(super) fn prefetch_element(self, hash: u64) {
+    pub(super) fn prefetch_element(self, hash: u64) -> bool {
         let (home, bucket) = self.home_bucket(hash);
-        match bucket.tags().matching(Tags::tag(hash)).next() {
-            Some(lane) => bucket.slot(lane).prefetch(),
-            None if bucket.tags().reach() > 0 => prefetch(self.bucket(self.after(home, 1))),
-            None => {}
+        if let Some(lane) = bucket.tags().matching(Tags::tag(hash)).next() {
+            bucket.slot(lane).prefetch();
+            return false;
+        }
+        let is_away = bucket.tags().reach() > 0;
+        if is_away {
+            prefetch(self.bucket(self.after(home, 1)));
+        }
+        is_away
+    }
+
+    /// Starts loading the element in the bucket behind its home, which should have arrived.
+    #[inline]
+    pub(super) fn prefetch_away(self, hash: u64) {
+        let bucket = self.bucket(self.after(self.home(hash), 1));
+        let mut slots = bucket
+            .tags()
+            .matching(Tags::tag(hash))
+            .map(|lane| bucket.slot(lane));
+        if let Some(slot) = slots.find(|slot| slot.away() == 1) {
+            slot.prefetch();
         }
     }
 }
