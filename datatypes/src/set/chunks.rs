@@ -24,6 +24,10 @@ const CHUNK_MAX: usize = CHUNK_BYTES / size_of::<u16>();
 /// Two neighbours that fit so many bytes become one, when one of them has fallen below a third of that.
 const MERGED_BYTES: usize = CHUNK_BYTES * 3 / 4;
 
+/// Chunks from which on a new one gets all the room that it may ever need. Where hundreds of chunks grow side by side in
+/// small steps, they leave holes of every size behind.
+const MANY: usize = 8;
+
 /// Draws of a random place before integers are counted off instead.
 const DRAWS: usize = 128;
 
@@ -237,9 +241,14 @@ impl Chunks {
     fn replace(&mut self, range: std::ops::Range<usize>, values: &[i64]) {
         let before = range.start.checked_sub(1).map(|at| self.chunks[at].last());
         let mut floor = before.map_or(i64::MIN, |last| last + 1);
+        let room = if self.chunks.len() < MANY {
+            0
+        } else {
+            CHUNK_BYTES
+        };
         let mut new = Vec::new();
         divide(values, &mut |part| {
-            new.push(Chunk::of(part, floor));
+            new.push(Chunk::of(part, floor, room));
             floor = part[part.len() - 1].saturating_add(1);
         });
         if self.chunks.len() == self.chunks.capacity() {
@@ -279,8 +288,9 @@ fn difference(base: i64, value: i64) -> u64 {
 
 impl Chunk {
     /// Of sorted integers that fit one. What the width leaves to spare goes to both sides alike, but the base stays at or
-    /// above `floor`, so that neither ascending nor descending integers widen a chunk one by one.
-    fn of(values: &[i64], floor: i64) -> Self {
+    /// above `floor`, so that neither ascending nor descending integers widen a chunk one by one. It can hold `room` bytes
+    /// before it has to grow.
+    fn of(values: &[i64], floor: i64, room: usize) -> Self {
         let (first, last) = (values[0], values[values.len() - 1]);
         let width = width_of(first, last);
         let reach = u64::MAX >> (64 - 8 * width);
@@ -288,9 +298,9 @@ impl Chunk {
         let base = first.saturating_sub_unsigned(spare).max(floor);
         let each = values.iter().map(|&value| difference(base, value));
         let differences = match width {
-            2 => Differences::U16(each.map(|difference| difference as u16).collect()),
-            4 => Differences::U32(each.map(|difference| difference as u32).collect()),
-            _ => Differences::U64(each.collect()),
+            2 => Differences::U16(with_room(each.map(|difference| difference as u16), room)),
+            4 => Differences::U32(with_room(each.map(|difference| difference as u32), room)),
+            _ => Differences::U64(with_room(each, room)),
         };
         Self { base, differences }
     }
@@ -375,7 +385,7 @@ impl Chunk {
     fn remove(&mut self, place: usize) {
         any_width!(&mut self.differences, vec => {
             vec.remove(place);
-            if vec.len() * 2 < vec.capacity() {
+            if vec.len() * 3 < vec.capacity() {
                 vec.shrink_to(vec.len() + vec.len() / 4);
             }
         });
@@ -388,6 +398,13 @@ fn find<T: Copy + Ord + TryFrom<u64>>(vec: &[T], wanted: u64) -> Result<usize, u
         Ok(wanted) => vec.binary_search(&wanted),
         Err(_) => Err(vec.len()),
     }
+}
+
+fn with_room<T>(differences: impl ExactSizeIterator<Item = T>, bytes: usize) -> Vec<T> {
+    let room = bytes / size_of::<T>();
+    let mut vec = Vec::with_capacity(differences.len().max(room));
+    vec.extend(differences);
+    vec
 }
 
 fn insert<T: TryFrom<u64>>(vec: &mut Vec<T>, place: usize, difference: u64) -> bool {
