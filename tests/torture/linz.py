@@ -3,7 +3,7 @@
 
 Every round uses fresh keys without a hash tag, chosen so that they lie in different quarters of the slots and hence
 in different shards. Operations go out alone or pipelined; program order inside one connection is part of what is
-checked. --multi adds lists, LMOVE, MULTI, WATCH and EVAL, for servers that have them.
+checked. Strings, lists, LMOVE between lists, MULTI and WATCH; --eval adds scripts, for servers that have them.
 
   linz.py --server 'target/fast/ostraka --port {port} --dir {dir} --shards 4' --rounds 300
   linz.py --selftest
@@ -124,16 +124,16 @@ class Client(threading.Thread):
 
     def simple(self):
         x = self.r.random()
-        if self.args.multi and x < 0.25:
+        if x < 0.25:
             return self.on_lists()
         return self.one_key() if x < 0.6 else self.many_keys()
 
     def batch(self):
         x = self.r.random()
-        if self.args.multi and x < 0.18:
+        if x < 0.18:
             ops = [self.simple() for _ in range(self.r.randint(2, 4))]
             return [("multi", [o for o in ops if o[0] != "rename"] or [("get", self.keys.strings[0])])]
-        if self.args.multi and x < 0.24:
+        if self.args.eval and x < 0.24:
             return [("eval", tuple(self.r.sample(self.keys.strings, 2)), self.value())]
         return [self.simple() for _ in range(self.r.randint(2, self.args.pipeline) if x < 0.6 else 1)]
 
@@ -143,7 +143,7 @@ class Client(threading.Thread):
             self.barrier.wait(30)
             left = self.args.ops
             while left > 0:
-                if self.args.multi and self.r.random() < 0.12:
+                if self.r.random() < 0.12:
                     left -= self.watched_set(c)
                 else:
                     left -= self.send(c, self.batch())
@@ -225,7 +225,7 @@ def main():
     ap.add_argument("--clients", type=int, default=5)
     ap.add_argument("--ops", type=int, default=12, help="operations per client and round")
     ap.add_argument("--pipeline", type=int, default=5)
-    ap.add_argument("--multi", action="store_true", help="lists, MULTI, WATCH and EVAL too")
+    ap.add_argument("--eval", action="store_true", help="scripts too")
     args = ap.parse_args()
     if args.selftest:
         finish("linz_selftest", linz_model.selftest(), {"good": len(linz_model.good_histories()), "bad": len(linz_model.bad_histories())})
