@@ -20,6 +20,7 @@ use std::alloc::{self, Layout};
 use std::ptr::NonNull;
 use std::slice;
 
+use super::allocate;
 use super::table::{Element, Ref};
 
 const DEADLINE: u8 = 1 << 0;
@@ -85,12 +86,8 @@ impl Shape {
 impl Field {
     pub fn new(field: &[u8], value: &[u8], deadline_ms: Option<u64>) -> Field {
         let shape = Shape::new(field.len(), value.len(), deadline_ms.is_some());
-        let layout = layout(shape.size());
         // SAFETY: the layout has at least the bytes of a short head.
-        let base = unsafe { alloc::alloc(layout) };
-        let Some(base) = NonNull::new(base) else {
-            alloc::handle_alloc_error(layout)
-        };
+        let base = unsafe { allocate(layout(shape.size())) };
         // SAFETY: the memory is new and has room for the shape, so no slice overlaps it and every part is inside.
         unsafe {
             write_head(base, shape);

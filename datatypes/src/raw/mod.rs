@@ -4,7 +4,21 @@
 
 pub mod entry;
 pub mod field;
-pub mod member;
 pub mod prefetch;
 pub mod table;
+pub mod text;
 pub mod zset;
+
+use std::alloc::{self, Layout};
+use std::ptr::NonNull;
+
+/// New memory, not initialised; where there is none, the process ends.
+///
+/// # Safety
+/// The size is above zero.
+#[inline]
+unsafe fn allocate(layout: Layout) -> NonNull<u8> {
+    // SAFETY: the caller's promise.
+    let base = unsafe { alloc::alloc(layout) };
+    NonNull::new(base).unwrap_or_else(|| alloc::handle_alloc_error(layout))
+}

@@ -1,6 +1,6 @@
 //! The large sorted set: a table that finds members, and a tree that keeps them in order.
 //!
-//! Each member lies in one allocation with its score ([`Scored`]), which the table owns; the tree holds its address and
+//! Each member lies in one allocation behind its score ([`Scored`]), which the table owns; the tree holds its address and
 //! a copy of the score, so that a search by score reads nothing but the tree. Order is by score, then by member as
 //! bytes. Scores are never NaN; 0 and -0 are equal in order and kept as they came.
 //!
@@ -9,18 +9,19 @@
 //! Invariant: the tree holds exactly one handle per element of the table, under that element's score. So every handle's
 //! member is alive as long as the `Zset` is borrowed, which is what each call of `Handle::text` rests on.
 
-mod scored;
 mod tree;
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use self::scored::Handle;
-pub use self::scored::Scored;
 use self::tree::Tree;
 use crate::hash::Seed;
 use crate::raw::entry::Encoding;
 use crate::raw::table::{self, Spot, Table};
+use crate::raw::text::{Handle, Text};
+
+/// A member with its score in front.
+type Scored = Text<f64>;
 
 pub struct Zset {
     table: Table<Scored>,
@@ -98,7 +99,7 @@ impl Zset {
     #[inline]
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         let found = self.table.get(self.table.hash(member), member)?;
-        Some(found.score())
+        Some(found.front())
     }
 
     /// Looks `member` up once, and gives it the score that `new` makes of the one that it has, if it has one; no score
@@ -123,13 +124,13 @@ impl Zset {
                 result
             }
             table::Entry::Occupied(mut occupied) => {
-                let old = occupied.get().score();
+                let old = occupied.get().front();
                 let (score, result) = new(Some(old));
                 if let Some(score) = score.filter(|score| score.to_bits() != old.to_bits()) {
                     assert!(!score.is_nan(), "a score is a number");
                     let found = self.tree.remove(&order_to(old, member));
                     let handle = found.expect("the tree has what the table has");
-                    occupied.update(|element| element.set_score(score));
+                    occupied.update(|element| element.set_front(score));
                     self.tree.insert(score, handle, &order_to(score, member));
                 }
                 result
@@ -165,7 +166,7 @@ impl Zset {
                 self.bytes -= Scored::bytes(text.len());
                 let element = self.table.remove(self.table.hash(text), text);
                 let element = element.expect("the table has what the tree has");
-                removed(element.text(), element.score());
+                removed(element.text(), element.front());
             }
         }
     }
@@ -205,7 +206,7 @@ impl Zset {
     /// See [`Table::scan`].
     pub fn scan(&self, cursor: u64, count: usize, mut emit: impl FnMut(&[u8], f64)) -> u64 {
         self.table.scan(cursor, count, |element| {
-            emit(element.text(), element.score());
+            emit(element.text(), element.front());
         })
     }
 

@@ -13,8 +13,8 @@
 use crate::hash::Seed;
 use crate::packed::Element;
 use crate::raw::entry::Encoding;
-use crate::raw::member::Member;
 use crate::raw::table::{Entry, Ref, Spot, Table};
+use crate::raw::text::Text;
 
 use super::below;
 use super::chunks::Chunks;
@@ -22,7 +22,7 @@ use super::chunks::Chunks;
 /// A large set.
 pub struct Set {
     ints: Chunks,
-    texts: Table<Member>,
+    texts: Table<Text>,
     /// Memory of the table's members.
     text_bytes: usize,
     /// OBJECT ENCODING must say `intset`: it has neither had a text nor more than `set-max-intset-entries` yet.
@@ -124,9 +124,8 @@ impl Set {
         match self.texts.entry(self.texts.hash(text), text) {
             Entry::Occupied(_) => false,
             Entry::Vacant(place) => {
-                let member = Member::new(text);
-                self.text_bytes += member.memory_usage();
-                place.insert(member, 0);
+                self.text_bytes += Text::<()>::bytes(text.len());
+                place.insert(Text::new((), text), 0);
                 true
             }
         }
@@ -138,9 +137,11 @@ impl Set {
             Element::Int(value) => return self.ints.remove(value),
             Element::Bytes(text) => text,
         };
-        let removed = self.texts.remove(self.texts.hash(text), text);
-        self.text_bytes -= removed.as_ref().map_or(0, Member::memory_usage);
-        removed.is_some()
+        let removed = self.texts.remove(self.texts.hash(text), text).is_some();
+        if removed {
+            self.text_bytes -= Text::<()>::bytes(text.len());
+        }
+        removed
     }
 
     /// All members: integers in ascending order, then texts in none.

@@ -28,6 +28,8 @@ use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::slice;
 
+use crate::raw::allocate;
+
 const DEADLINE: u8 = 1 << 0;
 const LONG_KEY: u8 = 1 << 1;
 const ROOM: u8 = 1 << 2;
@@ -97,12 +99,8 @@ impl Block {
             key_len: if long_key { 0 } else { key.len() as u16 },
             value_len: u32::try_from(payload.len()).expect("an inline payload is below 4 GiB"),
         };
-        let layout = layout(size);
         // SAFETY: the layout has at least the 8 bytes of a header.
-        let base = unsafe { alloc::alloc(layout) };
-        let Some(base) = NonNull::new(base) else {
-            alloc::handle_alloc_error(layout)
-        };
+        let base = unsafe { allocate(layout(size)) };
         // SAFETY: `base` is good for `size` bytes and aligned to 8; the assertion keeps key and payload inside them;
         // the memory is new, so neither slice overlaps it.
         unsafe {
