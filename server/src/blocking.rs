@@ -19,6 +19,7 @@
 //! What a wait leaves in cells that nobody holds (the key was served in another one, or the time is up) is taken back by
 //! the home loop when the task comes home.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ostraka_datatypes::db::Lookup;
@@ -71,13 +72,13 @@ pub struct Name {
 impl Call<'_> {
     /// Has the caller wait until one of the arguments `keys` is changed; then the whole command runs again. `None` waits
     /// for ever. A caller that cannot wait is answered `nil` at once.
-    pub fn block(&mut self, keys: &[usize], timeout_ms: Option<u64>, nil: Nil) {
+    pub fn block(&mut self, keys: Range<usize>, timeout_ms: Option<u64>, nil: Nil) {
         if self.session.atomic && !self.session.resumed {
             return nil.write(&mut self.reply);
         }
         let db = self.db.db();
         let mut names = Vec::with_capacity(keys.len());
-        for &index in keys {
+        for index in keys {
             let key = self.args.key(index);
             let (hash, cell) = (key.hash, key.cell);
             let name = Name { db, hash, cell };

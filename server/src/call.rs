@@ -158,4 +158,30 @@ impl<'a> Args<'a> {
     pub fn integer_or(self, index: usize, fault: Fault) -> Result<i64, Fault> {
         self.get(index).and_then(numbers::parse_i64).ok_or(fault)
     }
+
+    /// Argument `index` as a signed integer whose negative is one too.
+    pub fn symmetric(self, index: usize) -> Result<i64, Fault> {
+        let number = self.integer(index)?;
+        if number == i64::MIN {
+            let (min, max) = (-i64::MAX, i64::MAX);
+            let text = format_args!("value is out of range, value must between {min} and {max}");
+            return Err(Fault::err(text));
+        }
+        Ok(number)
+    }
+
+    /// Argument `index` as a number of 0 or more, or what `fault` says.
+    pub fn natural(self, index: usize, fault: impl FnOnce() -> Fault) -> Result<usize, Fault> {
+        let number = self.get(index).and_then(numbers::parse_i64);
+        let number = number.and_then(|number| usize::try_from(number).ok());
+        number.ok_or_else(fault)
+    }
+
+    /// Argument `index` as a number above 0, or what `fault` says.
+    pub fn positive(self, index: usize, fault: impl Fn() -> Fault) -> Result<usize, Fault> {
+        match self.natural(index, &fault)? {
+            0 => Err(fault()),
+            number => Ok(number),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! HSCAN, SSCAN and ZSCAN, which are one command but for the type.
+//! HSCAN, SSCAN and ZSCAN, which are one command but for the type; and the options that HRANDFIELD and ZRANDMEMBER share.
 //!
 //! A small collection is one page, whatever COUNT says. The cursor of a large one is its table's place in hash order, so
 //! there is nothing to remember between two calls. A page of many elements is gathered in slices.
@@ -165,6 +165,19 @@ impl Choice {
             _ => SetRef::of(source).scan(cursor, count, |member| push(member, None)),
         }
     }
+}
+
+/// The options of HRANDFIELD and ZRANDMEMBER: how many elements, negative if one may come more than once, and whether with
+/// what comes with an element, for which the word is `with`.
+pub fn sample_options(args: Args<'_>, with: &str) -> Result<(i64, bool), Fault> {
+    let (count, pairs) = (args.symmetric(2)?, args.is(3, with));
+    if args.len() > 4 || args.len() == 4 && !pairs {
+        return Err(Fault::Syntax);
+    }
+    if pairs && count.unsigned_abs() > i64::MAX as u64 / 2 {
+        return Err(Fault::OutOfRange);
+    }
+    Ok((count, pairs))
 }
 
 /// The number behind COUNT.

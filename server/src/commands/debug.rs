@@ -353,13 +353,10 @@ fn match_long_string(c: &mut Call<'_>) -> Outcome {
 // ---- data
 
 fn populate(c: &mut Call<'_>) -> Outcome {
-    let positive = |index| {
-        let number = c.args.integer_or(index, Fault::NotPositive)?;
-        usize::try_from(number).map_err(|_| Fault::NotPositive)
-    };
-    let count = positive(2)?;
+    let number = |index| c.args.natural(index, || Fault::NotPositive);
+    let count = number(2)?;
     let prefix = c.args.get(3).unwrap_or(b"key").to_vec();
-    let size = if c.args.len() > 4 { positive(4)? } else { 0 };
+    let size = if c.args.len() > 4 { number(4)? } else { 0 };
     if size as u64 > c.db.exec.settings.proto_max_bulk_len {
         return Err(Fault::StringTooLong);
     }

@@ -82,18 +82,7 @@ struct Asked {
 
 impl Asked {
     fn parse(c: &Call<'_>) -> Result<Self, Fault> {
-        let count = c.args.integer(2)?;
-        if count == i64::MIN {
-            let text = "value is out of range, value must between -9223372036854775807 and 9223372036854775807";
-            return Err(Fault::err(text));
-        }
-        let values = c.args.is(3, "WITHVALUES");
-        if c.args.len() > 4 || c.args.len() == 4 && !values {
-            return Err(Fault::Syntax);
-        }
-        if values && count.unsigned_abs() > i64::MAX as u64 / 2 {
-            return Err(Fault::OutOfRange);
-        }
+        let (count, values) = collection_scan::sample_options(c.args, "WITHVALUES")?;
         Ok(Self {
             count: count.unsigned_abs() as usize,
             repeats: count < 0,

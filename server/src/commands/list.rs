@@ -9,7 +9,8 @@ use ostraka_datatypes::list::{End, Limits, List, ListMut, ListRef};
 use ostraka_datatypes::raw::entry::Type;
 use ostraka_datatypes::resp::Reply;
 
-use crate::call::{Call, Outcome};
+use super::pops::MultiPop;
+use crate::call::{Args, Call, Outcome};
 use crate::command::row::*;
 use crate::fault::Fault;
 use crate::keyspace::{Changed, Event, Keyspace, Missing};
@@ -154,8 +155,7 @@ fn pop(c: &mut Call<'_>, end: End) -> Outcome {
         }
         return Ok(());
     }
-    let count = c.args.integer_or(2, Fault::NotPositive)?;
-    let count = usize::try_from(count).map_err(|_| Fault::NotPositive)?;
+    let count = c.args.natural(2, || Fault::NotPositive)?;
     match length(&mut c.db, key)? {
         None => c.reply.null_array(),
         Some(len) => reply_popped(c, key, end, count.min(len))?,
@@ -233,7 +233,7 @@ command! { LMPOP =
 }
 
 fn lmpop(c: &mut Call<'_>) -> Outcome {
-    let request = MultiPop::parse(c, 1)?;
+    let request = ListPop::parse(c.args, 1, end_at)?;
     if !request.pop(c)? {
         c.reply.null_array();
     }
@@ -241,41 +241,9 @@ fn lmpop(c: &mut Call<'_>) -> Outcome {
 }
 
 /// What LMPOP and BLMPOP are asked for.
-pub struct MultiPop {
-    /// The arguments that are keys.
-    pub keys: Range<usize>,
-    end: End,
-    count: usize,
-}
+pub type ListPop = MultiPop<End>;
 
-impl MultiPop {
-    /// Reads the arguments from the number of keys on.
-    pub fn parse(c: &Call<'_>, at: usize) -> Result<Self, Fault> {
-        let keys = positive(c, at, "numkeys should be greater than 0")?;
-        let place = at.saturating_add(keys).saturating_add(1);
-        if place >= c.args.len() {
-            return Err(Fault::Syntax);
-        }
-        let end = end_at(c, place)?;
-        let count = match c.args.len() - place {
-            1 => 1,
-            3 if c.args.is(place + 1, "COUNT") => {
-                positive(c, place + 2, "count should be greater than 0")?
-            }
-            // The count is looked at before what stands behind it is found to be too much.
-            more if more > 3 && c.args.is(place + 1, "COUNT") => {
-                positive(c, place + 2, "count should be greater than 0")?;
-                return Err(Fault::Syntax);
-            }
-            _ => return Err(Fault::Syntax),
-        };
-        Ok(Self {
-            keys: at + 1..place,
-            end,
-            count,
-        })
-    }
-
+impl ListPop {
     /// Pops from the first list that is there, and answers its key and the elements. `false`: there is none.
     pub fn pop(&self, c: &mut Call<'_>) -> Result<bool, Fault> {
         for index in self.keys.clone() {
@@ -291,20 +259,11 @@ impl MultiPop {
     }
 }
 
-/// An argument that is a positive number, or the complaint.
-fn positive(c: &Call<'_>, index: usize, complaint: &'static str) -> Result<usize, Fault> {
-    let number = c.args.integer_or(index, Fault::err(complaint))?;
-    match usize::try_from(number) {
-        Ok(number @ 1..) => Ok(number),
-        _ => Err(Fault::err(complaint)),
-    }
-}
-
 /// Argument `index` as LEFT or RIGHT.
-pub fn end_at(c: &Call<'_>, index: usize) -> Result<End, Fault> {
+pub fn end_at(args: Args<'_>, index: usize) -> Result<End, Fault> {
     match () {
-        () if c.args.is(index, "LEFT") => Ok(End::Left),
-        () if c.args.is(index, "RIGHT") => Ok(End::Right),
+        () if args.is(index, "LEFT") => Ok(End::Left),
+        () if args.is(index, "RIGHT") => Ok(End::Right),
         () => Err(Fault::Syntax),
     }
 }

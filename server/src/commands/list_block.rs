@@ -3,7 +3,7 @@
 
 use ostraka_datatypes::list::End;
 
-use super::list::{MultiPop, end_at, take};
+use super::list::{ListPop, end_at, take};
 use super::list_move::transfer;
 use crate::blocking::Nil;
 use crate::call::{Call, Outcome};
@@ -52,8 +52,7 @@ fn pop_first(c: &mut Call<'_>, end: End) -> Outcome {
             return Ok(());
         }
     }
-    let keys: Vec<usize> = (1..last).collect();
-    c.block(&keys, timeout_ms, Nil::Array);
+    c.block(1..last, timeout_ms, Nil::Array);
     Ok(())
 }
 
@@ -70,11 +69,10 @@ command! { BLMPOP =
 }
 
 fn blmpop(c: &mut Call<'_>) -> Outcome {
-    let request = MultiPop::parse(c, 2)?;
+    let request = ListPop::parse(c.args, 2, end_at)?;
     let timeout_ms = c.timeout_ms(1)?;
     if !request.pop(c)? {
-        let keys: Vec<usize> = request.keys.collect();
-        c.block(&keys, timeout_ms, Nil::Array);
+        c.block(request.keys, timeout_ms, Nil::Array);
     }
     Ok(())
 }
@@ -90,7 +88,7 @@ command! { BLMOVE =
 }
 
 fn blmove(c: &mut Call<'_>) -> Outcome {
-    let (from, to) = (end_at(c, 3)?, end_at(c, 4)?);
+    let (from, to) = (end_at(c.args, 3)?, end_at(c.args, 4)?);
     move_or_wait(c, from, to, 5)
 }
 
@@ -114,7 +112,7 @@ fn move_or_wait(c: &mut Call<'_>, from: End, to: End, timeout: usize) -> Outcome
     let timeout_ms = c.timeout_ms(timeout)?;
     match transfer(&mut c.db, c.args.key(1), c.args.key(2), from, to)? {
         Some(text) => c.reply.bulk(&text),
-        None => c.block(&[1], timeout_ms, Nil::Bulk),
+        None => c.block(1..2, timeout_ms, Nil::Bulk),
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ command! { LMOVE =
 }
 
 fn lmove(c: &mut Call<'_>) -> Outcome {
-    let (from, to) = (end_at(c, 3)?, end_at(c, 4)?);
+    let (from, to) = (end_at(c.args, 3)?, end_at(c.args, 4)?);
     reply_moved(c, from, to)
 }
 

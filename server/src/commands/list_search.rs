@@ -125,12 +125,14 @@ impl PositionOptions {
         for at in (3..args.len()).step_by(2) {
             match () {
                 () if at + 1 == args.len() => return Err(Fault::Syntax),
-                () if args.is(at, "RANK") => rank = symmetric(args, at + 1)?,
+                () if args.is(at, "RANK") => rank = args.symmetric(at + 1)?,
                 () if args.is(at, "COUNT") => {
-                    count = Some(not_negative(args, at + 1, "COUNT can't be negative")?);
+                    let negative = || Fault::err("COUNT can't be negative");
+                    count = Some(args.natural(at + 1, negative)?);
                 }
                 () if args.is(at, "MAXLEN") => {
-                    max_len = not_negative(args, at + 1, "MAXLEN can't be negative")?;
+                    let negative = || Fault::err("MAXLEN can't be negative");
+                    max_len = args.natural(at + 1, negative)?;
                 }
                 () => return Err(Fault::Syntax),
             }
@@ -147,22 +149,6 @@ impl PositionOptions {
             max_len,
         })
     }
-}
-
-/// A number whose negative is a number too.
-fn symmetric(args: Args<'_>, index: usize) -> Result<i64, Fault> {
-    let number = args.integer(index)?;
-    if number == i64::MIN {
-        let (min, max) = (-i64::MAX, i64::MAX);
-        let text = format!("value is out of range, value must between {min} and {max}");
-        return Err(Fault::err(text));
-    }
-    Ok(number)
-}
-
-fn not_negative(args: Args<'_>, index: usize, complaint: &str) -> Result<usize, Fault> {
-    let number = args.integer_or(index, Fault::err(complaint))?;
-    usize::try_from(number).map_err(|_| Fault::err(complaint))
 }
 
 fn lpos(c: &mut Call<'_>) -> Outcome {
@@ -322,7 +308,7 @@ command! { LREM =
 }
 
 fn lrem(c: &mut Call<'_>) -> Outcome {
-    let (key, count, text) = (c.args.key(1), symmetric(c.args, 2)?, c.args.at(3));
+    let (key, count, text) = (c.args.key(1), c.args.symmetric(2)?, c.args.at(3));
     let from = if count < 0 { End::Right } else { End::Left };
     let most = match count.unsigned_abs() as usize {
         0 => usize::MAX,

@@ -35,6 +35,7 @@ pub mod memory;
 pub mod module;
 pub mod monitor;
 pub mod object;
+mod pops;
 pub mod relocate;
 pub mod scan;
 pub mod server;

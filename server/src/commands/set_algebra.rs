@@ -51,10 +51,7 @@ command! { SINTERCARD =
 
 fn sintercard(c: &mut Call<'_>) -> Outcome {
     let args = c.args;
-    let few = || Fault::err("numkeys should be greater than 0");
-    let count = args.integer_or(1, few())?;
-    let count = usize::try_from(count).ok().filter(|count| *count > 0);
-    let count = count.ok_or_else(few)?;
+    let count = args.positive(1, || Fault::err("numkeys should be greater than 0"))?;
     if count > args.len() - 2 {
         return Err(Fault::err(
             "Number of keys can't be greater than number of args",
@@ -65,9 +62,7 @@ fn sintercard(c: &mut Call<'_>) -> Outcome {
         if !args.is(at, "LIMIT") || at + 1 == args.len() {
             return Err(Fault::Syntax);
         }
-        let negative = || Fault::err("LIMIT can't be negative");
-        let number = args.integer_or(at + 1, negative())?;
-        limit = usize::try_from(number).map_err(|_| negative())?;
+        limit = args.natural(at + 1, || Fault::err("LIMIT can't be negative"))?;
         at += 2;
     }
     let most = if limit == 0 { usize::MAX } else { limit };

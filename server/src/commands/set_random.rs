@@ -56,12 +56,7 @@ fn srandmember(c: &mut Call<'_>) -> Outcome {
         3 => {}
         _ => return Err(Fault::Syntax),
     }
-    let count = c.args.integer(2)?;
-    if count == i64::MIN {
-        let text = "value is out of range, value must between -9223372036854775807 and \
-            9223372036854775807";
-        return Err(Fault::err(text));
-    }
+    let count = c.args.symmetric(2)?;
     let (set, wanted) = match frozen(&mut c.db, c.args.key(1))? {
         Some(set) if count != 0 => (set, count.unsigned_abs() as usize),
         _ => {
@@ -179,8 +174,7 @@ fn spop_one(c: &mut Call<'_>) -> Outcome {
 }
 
 fn spop_count(c: &mut Call<'_>) -> Outcome {
-    let count = c.args.integer_or(2, Fault::NotPositive)?;
-    let count = usize::try_from(count).map_err(|_| Fault::NotPositive)?;
+    let count = c.args.natural(2, || Fault::NotPositive)?;
     let key = c.args.key(1);
     let entry = c.db.peek_as(key, Type::Set)?;
     let set = entry.as_deref().map(SetRef::of);

@@ -349,9 +349,8 @@ impl Options {
                 }
                 () if lists && args.is(at, "WITHSCORES") => options.with_scores = true,
                 () if counts && left > 1 && args.is(at, "LIMIT") => {
-                    let fault = || Fault::err("LIMIT can't be negative");
-                    let limit = args.integer_or(at + 1, fault())?;
-                    options.limit = match usize::try_from(limit).map_err(|_| fault())? {
+                    let negative = || Fault::err("LIMIT can't be negative");
+                    options.limit = match args.natural(at + 1, negative)? {
                         0 => usize::MAX,
                         limit => limit,
                     };

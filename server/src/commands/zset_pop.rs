@@ -3,6 +3,7 @@
 use ostraka_datatypes::raw::entry::Type;
 use ostraka_datatypes::zset::ZsetRef;
 
+use super::pops::MultiPop;
 use super::zset_range::{Removal, Shape};
 use crate::blocking::Nil;
 use crate::call::{Args, Call, Outcome};
@@ -85,10 +86,7 @@ fn pop_one_key(c: &mut Call<'_>, end: End) -> Outcome {
         return Err(Fault::Syntax);
     }
     let count = match c.args.get(2) {
-        Some(_) => {
-            let count = c.args.integer_or(2, Fault::NotPositive)?;
-            Some(usize::try_from(count).map_err(|_| Fault::NotPositive)?)
-        }
+        Some(_) => Some(c.args.natural(2, || Fault::NotPositive)?),
         None => None,
     };
     let len = len(c, c.args.key(1))?;
@@ -101,44 +99,18 @@ fn pop_one_key(c: &mut Call<'_>, end: End) -> Outcome {
     Ok(())
 }
 
-/// The options of ZMPOP and BZMPOP.
-struct Query {
-    /// The arguments that are keys.
-    keys: std::ops::Range<usize>,
-    end: End,
-    count: usize,
+/// Argument `index` as MIN or MAX.
+fn end_at(args: Args<'_>, index: usize) -> Result<End, Fault> {
+    match () {
+        () if args.is(index, "MIN") => Ok(End::Min),
+        () if args.is(index, "MAX") => Ok(End::Max),
+        () => Err(Fault::Syntax),
+    }
 }
 
-impl Query {
-    /// `at`: the argument with the number of keys.
-    fn parse(args: Args<'_>, at: usize) -> Result<Self, Fault> {
-        let fault = || Fault::err("numkeys should be greater than 0");
-        let numkeys = positive(args, at, fault)?;
-        let where_at = (at + 1).saturating_add(numkeys);
-        let end = match () {
-            () if args.is(where_at, "MIN") => End::Min,
-            () if args.is(where_at, "MAX") => End::Max,
-            () => return Err(Fault::Syntax),
-        };
-        let mut count = None;
-        let mut next = where_at + 1;
-        while next < args.len() {
-            if count.is_some() || !args.is(next, "COUNT") || next + 1 >= args.len() {
-                return Err(Fault::Syntax);
-            }
-            let fault = || Fault::err("count should be greater than 0");
-            count = Some(positive(args, next + 1, fault)?);
-            next += 2;
-        }
-        Ok(Self {
-            keys: at + 1..where_at,
-            end,
-            count: count.unwrap_or(1),
-        })
-    }
-
-    /// Pops from the first key that has something. Whether there was one.
-    fn run(&self, c: &mut Call<'_>) -> Result<bool, Fault> {
+impl MultiPop<End> {
+    /// Pops from the first sorted set that is there. `false`: there is none.
+    fn pop(&self, c: &mut Call<'_>) -> Result<bool, Fault> {
         for index in self.keys.clone() {
             let len = len(c, c.args.key(index))?;
             if len > 0 {
@@ -147,17 +119,6 @@ impl Query {
             }
         }
         Ok(false)
-    }
-}
-
-/// Argument `at` as a number above zero, or `fault`.
-fn positive(args: Args<'_>, at: usize, fault: impl Fn() -> Fault) -> Result<usize, Fault> {
-    let number = args.integer_or(at, fault())?;
-    let number = usize::try_from(number).map_err(|_| fault())?;
-    if number == 0 {
-        Err(fault())
-    } else {
-        Ok(number)
     }
 }
 
@@ -173,8 +134,8 @@ command! { ZMPOP =
 }
 
 fn zmpop(c: &mut Call<'_>) -> Outcome {
-    let query = Query::parse(c.args, 1)?;
-    if !query.run(c)? {
+    let request = MultiPop::parse(c.args, 1, end_at)?;
+    if !request.pop(c)? {
         c.reply.null_array();
     }
     Ok(())
@@ -221,7 +182,7 @@ fn pop_or_wait(c: &mut Call<'_>, end: End) -> Outcome {
             return pop(c, index, len, 1, end, Shape::NamedOne);
         }
     }
-    c.block(&keys.collect::<Vec<_>>(), timeout_ms, Nil::Array);
+    c.block(keys, timeout_ms, Nil::Array);
     Ok(())
 }
 
@@ -238,10 +199,9 @@ command! { BZMPOP =
 
 fn bzmpop(c: &mut Call<'_>) -> Outcome {
     let timeout_ms = c.timeout_ms(1)?;
-    let query = Query::parse(c.args, 2)?;
-    if !query.run(c)? {
-        let keys: Vec<usize> = query.keys.collect();
-        c.block(&keys, timeout_ms, Nil::Array);
+    let request = MultiPop::parse(c.args, 2, end_at)?;
+    if !request.pop(c)? {
+        c.block(request.keys, timeout_ms, Nil::Array);
     }
     Ok(())
 }

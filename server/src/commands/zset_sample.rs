@@ -10,7 +10,6 @@ use super::collection_scan;
 use super::zset_range::{begin, write};
 use crate::call::{Call, Outcome};
 use crate::command::row::*;
-use crate::fault::Fault;
 use crate::os::entropy::Dice;
 use crate::slices::{AT_ONCE, Budget, Work};
 
@@ -30,20 +29,7 @@ fn zrandmember(c: &mut Call<'_>) -> Outcome {
     let Some(_) = c.args.get(2) else {
         return one_member(c);
     };
-    let count = c.args.integer(2)?;
-    if count == i64::MIN {
-        return Err(Fault::err(format_args!(
-            "value is out of range, value must between -{max} and {max}",
-            max = i64::MAX
-        )));
-    }
-    let with_scores = c.args.len() > 3;
-    if c.args.len() > 4 || with_scores && !c.args.is(3, "WITHSCORES") {
-        return Err(Fault::Syntax);
-    }
-    if with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 {
-        return Err(Fault::OutOfRange);
-    }
+    let (count, with_scores) = collection_scan::sample_options(c.args, "WITHSCORES")?;
     some_members(c, count, with_scores)
 }
 
