@@ -1,6 +1,7 @@
 //! What a handler sees: its arguments, the keyspace, the caller's session, and where to write the reply.
 
 use ostraka_datatypes::numbers;
+use ostraka_datatypes::raw::entry::{Entry, Type};
 use ostraka_datatypes::resp::{Reply, Span};
 
 use crate::command::Command;
@@ -37,6 +38,15 @@ impl Call<'_> {
             .ok()
             .filter(|database| *database < self.db.exec.settings.databases as usize)
             .ok_or(Fault::DbOutOfRange)
+    }
+
+    /// Answers how long the value of type `kind` at argument 1 is, 0 if there is none: LLEN and its kin.
+    #[inline]
+    pub fn reply_len(&mut self, kind: Type, len: impl FnOnce(&Entry) -> usize) -> Outcome {
+        let entry = self.db.read_as(self.args.key(1), kind)?;
+        let len = entry.map_or(0, |entry| len(&entry));
+        self.reply.integer(len as i64);
+        Ok(())
     }
 }
 

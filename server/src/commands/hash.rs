@@ -334,9 +334,8 @@ command! { HLEN =
 }
 
 fn hlen(c: &mut Call<'_>) -> Outcome {
-    let len = read(c, |hash| hash.len())?;
-    c.reply.integer(len.unwrap_or(0) as i64);
-    Ok(())
+    let now_ms = c.db.now_ms() as u64;
+    c.reply_len(Type::Hash, |hash| HashRef::of(hash, now_ms).len())
 }
 
 command! { HSTRLEN =

@@ -283,10 +283,7 @@ command! { LLEN =
 }
 
 fn llen(c: &mut Call<'_>) -> Outcome {
-    let entry = c.db.read_as(c.args.key(1), Type::List)?;
-    let len = entry.map_or(0, |entry| ListRef::of(&entry).len());
-    c.reply.integer(len as i64);
-    Ok(())
+    c.reply_len(Type::List, |list| ListRef::of(list).len())
 }
 
 command! { LINDEX =

@@ -161,10 +161,7 @@ command! { SCARD =
 }
 
 fn scard(c: &mut Call<'_>) -> Outcome {
-    let entry = c.db.read_as(c.args.key(1), Type::Set)?;
-    let len = entry.map_or(0, |entry| SetRef::of(&entry).len());
-    c.reply.integer(len as i64);
-    Ok(())
+    c.reply_len(Type::Set, |set| SetRef::of(set).len())
 }
 
 command! { SMEMBERS =

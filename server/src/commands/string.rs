@@ -123,11 +123,7 @@ command! { STRLEN =
 }
 
 fn strlen(c: &mut Call<'_>) -> Outcome {
-    let len =
-        c.db.string(c.args.key(1))?
-            .map_or(0, |entry| entry.string_len());
-    c.reply.integer(len as i64);
-    Ok(())
+    c.reply_len(Type::String, Entry::string_len)
 }
 
 command! { GETRANGE =

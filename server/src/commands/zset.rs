@@ -313,9 +313,7 @@ command! { ZCARD =
 }
 
 fn zcard(c: &mut Call<'_>) -> Outcome {
-    let len = read(c, 1, |zset| zset.len())?;
-    c.reply.integer(len as i64);
-    Ok(())
+    c.reply_len(Type::Zset, |zset| ZsetRef::of(zset).len())
 }
 
 command! { ZCOUNT =
