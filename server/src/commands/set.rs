@@ -4,7 +4,7 @@ use ostraka_datatypes::raw::entry::Value;
 
 use super::conditional::Condition;
 use super::deadline::Unit;
-use super::string::reply_string;
+use super::string::reply_value;
 use crate::call::{Args, Call, Outcome};
 use crate::command::row::*;
 use crate::fault::Fault;
@@ -181,10 +181,7 @@ fn set(c: &mut Call<'_>) -> Outcome {
     let options = Options::parse(c.args, 3, Dialect::Set)?;
     let ttl = options.ttl(c)?;
     if options.get {
-        match c.db.string(key)? {
-            Some(entry) => reply_string(&mut c.reply, &entry),
-            None => c.reply.null(),
-        }
+        reply_value(c, key)?;
     }
     let met = match options.condition {
         Some(condition) => condition.met(&mut c.db, key)?,
@@ -266,10 +263,7 @@ command! { GETSET =
 
 fn getset(c: &mut Call<'_>) -> Outcome {
     let key = c.args.key(1);
-    match c.db.string(key)? {
-        Some(entry) => reply_string(&mut c.reply, &entry),
-        None => c.reply.null(),
-    }
+    reply_value(c, key)?;
     c.db.set(key, Value::of(c.args.at(2)), Ttl::Clear, "set");
     Ok(())
 }

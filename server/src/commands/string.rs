@@ -9,13 +9,14 @@ use crate::call::{Call, Outcome};
 use crate::command::row::*;
 use crate::fault::Fault;
 use crate::keyspace::Ttl;
+use crate::router::Key;
 
 pub static ROWS: &[&Command] = &[
     &APPEND, &GET, &GETDEL, &GETEX, &GETRANGE, &MGET, &SETRANGE, &STRLEN, &SUBSTR,
 ];
 
 /// Replies a string value: large ones by reference.
-pub fn reply_string(reply: &mut Reply<'_>, entry: &Entry) {
+fn reply_string(reply: &mut Reply<'_>, entry: &Entry) {
     if let Some(blob) = entry.blob() {
         return reply.blob(&blob);
     }
@@ -32,11 +33,19 @@ command! { GET =
 }
 
 fn get(c: &mut Call<'_>) -> Outcome {
-    match c.db.string(c.args.key(1))? {
-        Some(entry) => reply_string(&mut c.reply, &entry),
+    reply_value(c, c.args.key(1))?;
+    Ok(())
+}
+
+/// Replies the string at `key`, or that there is none. Whether there is one.
+#[inline]
+pub fn reply_value(c: &mut Call<'_>, key: Key<'_>) -> Result<bool, Fault> {
+    let entry = c.db.string(key)?;
+    match &entry {
+        Some(entry) => reply_string(&mut c.reply, entry),
         None => c.reply.null(),
     }
-    Ok(())
+    Ok(entry.is_some())
 }
 
 command! { MGET =
@@ -66,14 +75,9 @@ command! { GETDEL =
 
 fn getdel(c: &mut Call<'_>) -> Outcome {
     let key = c.args.key(1);
-    match c.db.string(key)? {
-        Some(entry) => reply_string(&mut c.reply, &entry),
-        None => {
-            c.reply.null();
-            return Ok(());
-        }
+    if reply_value(c, key)? {
+        c.db.remove(key, "del");
     }
-    c.db.remove(key, "del");
     Ok(())
 }
 
@@ -89,12 +93,8 @@ command! { GETEX =
 fn getex(c: &mut Call<'_>) -> Outcome {
     let key = c.args.key(1);
     let options = Options::parse(c.args, 2, Dialect::Getex)?;
-    match c.db.string(key)? {
-        Some(entry) => reply_string(&mut c.reply, &entry),
-        None => {
-            c.reply.null();
-            return Ok(());
-        }
+    if !reply_value(c, key)? {
+        return Ok(());
     }
     match (options.ttl(c)?, options.expiration) {
         (Ttl::At(deadline), Some(Expiration::At(unit, _))) => {
