@@ -4,6 +4,8 @@
 //! the others, or in none; it needs no memory but for what it answers. [`Gather`] puts a set together and takes members out of
 //! it again. What comes out is replied, counted, or stored.
 
+use std::ops::Range;
+
 use ostraka_datatypes::packed::Element;
 use ostraka_datatypes::raw::entry::{Entry, Type};
 use ostraka_datatypes::resp::{Deferred, Reply};
@@ -132,16 +134,14 @@ fn sdiffstore(c: &mut Call<'_>) -> Outcome {
     subtract(c, 2, Some("sdiffstore"))
 }
 
-fn intersect(
-    c: &mut Call<'_>,
-    keys: std::ops::Range<usize>,
-    pending: &[usize],
-    sink: Sink,
-) -> Outcome {
-    let keys = keys.map(|at| c.args.key(at));
-    let sets: Result<Vec<_>, _> = keys.map(|key| frozen(&mut c.db, key)).collect();
+/// What is at the arguments `keys` now.
+fn all_frozen(c: &mut Call<'_>, keys: Range<usize>) -> Result<Vec<Option<Entry>>, Fault> {
+    keys.map(|at| frozen(&mut c.db, c.args.key(at))).collect()
+}
+
+fn intersect(c: &mut Call<'_>, keys: Range<usize>, pending: &[usize], sink: Sink) -> Outcome {
     // Nothing is in all of them if one is not there.
-    let sets: Option<Vec<Entry>> = sets?.into_iter().collect();
+    let sets: Option<Vec<Entry>> = all_frozen(c, keys)?.into_iter().collect();
     let mut sets = sets.unwrap_or_default();
     sets.sort_by_key(|set| SetRef::of(set).len());
     let mut work = Filter::new(sets, Keep::InAll, sink);
@@ -154,17 +154,14 @@ fn intersect(
 }
 
 fn unite(c: &mut Call<'_>, first: usize, event: Option<Event>) -> Outcome {
-    let keys = c.args.keys(first, 1);
-    let sets: Result<Vec<_>, _> = keys.map(|key| frozen(&mut c.db, key)).collect();
-    let sets = sets?.into_iter().flatten().collect();
-    gather(c, sets, usize::MAX, event)
+    let sets = all_frozen(c, first..c.args.len())?;
+    gather(c, sets.into_iter().flatten().collect(), usize::MAX, event)
 }
 
 /// Takes the members of all sets but the first out of the first, in the way of the two that promises less work.
 fn subtract(c: &mut Call<'_>, first: usize, event: Option<Event>) -> Outcome {
-    let keys = c.args.keys(first, 1);
-    let sets: Result<Vec<_>, _> = keys.map(|key| frozen(&mut c.db, key)).collect();
-    let (mut sets, minuend) = (sets?, c.args.at(first));
+    let mut sets = all_frozen(c, first..c.args.len())?;
+    let minuend = c.args.at(first);
     let leaves_nothing =
         sets[0].is_none() || c.args.from(first + 1).iter().any(|key| key == minuend);
     if leaves_nothing {
