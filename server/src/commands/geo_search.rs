@@ -22,24 +22,39 @@ pub static ROWS: &[&Command] = &[
     &GEOSEARCHSTORE,
 ];
 
+const SEARCH_COMPLEXITY: &str = "O(N+log(M)) where N is the number of elements in the grid-aligned \
+    bounding box area around the shape provided as the filter and M is the number of items inside the \
+    shape";
+const SEARCH_HISTORY: &[(&str, &str)] = &[
+    ("7.0.0", "Added support for uppercase unit names."),
+    ("9.0.0", "Added the `BYPOLYGON` option."),
+];
+
+/// The arguments of the two searches, which differ in their keys and in what comes last.
+macro_rules! search_syntax {
+    ($keys:literal, $last:literal) => {
+        concat!(
+            $keys,
+            " search-type(radius-or-box{\
+            from(FROMMEMBER member<string>|\
+            FROMLONLAT fromlonlat{longitude<double> latitude<double>}) \
+            by(circle{BYRADIUS radius<double> unit(M|KM|FT|MI)}|\
+            box{BYBOX width<double> height<double> unit(M|KM|FT|MI)})}|\
+            polygon{BYPOLYGON num-vertices<integer> \
+            first-vertex{longitude<double> latitude<double>} \
+            vertices{longitude<double> latitude<double>}...}@9.0.0) \
+            [order(ASC|DESC)] [count-block{COUNT count<integer> [ANY]}] ",
+            $last
+        )
+    };
+}
+
 command! { GEOSEARCH =
     name: "geosearch", run: geosearch, arity: -7, flags: READONLY, keys: &[key(1, RO | ACCESS)],
-    categories: GEO, group: Group::Geo, since: "6.2.0",
-    complexity: "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box \
-        area around the shape provided as the filter and M is the number of items inside the shape",
+    categories: GEO, group: Group::Geo, since: "6.2.0", complexity: SEARCH_COMPLEXITY,
     summary: "Queries a geospatial index for members inside an area of a box, a circle, or a polygon.",
-    syntax: "key<key> search-type(radius-or-box{\
-        from(FROMMEMBER member<string>|FROMLONLAT fromlonlat{longitude<double> latitude<double>}) \
-        by(circle{BYRADIUS radius<double> unit(M|KM|FT|MI)}|\
-        box{BYBOX width<double> height<double> unit(M|KM|FT|MI)})}|\
-        polygon{BYPOLYGON num-vertices<integer> \
-        first-vertex{longitude<double> latitude<double>} \
-        vertices{longitude<double> latitude<double>}...}@9.0.0) \
-        [order(ASC|DESC)] [count-block{COUNT count<integer> [ANY]}] [WITHCOORD] [WITHDIST] [WITHHASH]",
-    history: &[
-        ("7.0.0", "Added support for uppercase unit names."),
-        ("9.0.0", "Added the `BYPOLYGON` option."),
-    ],
+    syntax: search_syntax!("key<key>", "[WITHCOORD] [WITHDIST] [WITHHASH]"),
+    history: SEARCH_HISTORY,
 }
 
 fn geosearch(c: &mut Call<'_>) -> Outcome {
@@ -49,23 +64,11 @@ fn geosearch(c: &mut Call<'_>) -> Outcome {
 command! { GEOSEARCHSTORE =
     name: "geosearchstore", run: geosearchstore, arity: -8, flags: WRITE | DENYOOM,
     keys: &[key(1, OW | UPDATE), key(2, RO | ACCESS)], categories: GEO, group: Group::Geo,
-    since: "6.2.0",
-    complexity: "O(N+log(M)) where N is the number of elements in the grid-aligned bounding box \
-        area around the shape provided as the filter and M is the number of items inside the shape",
+    since: "6.2.0", complexity: SEARCH_COMPLEXITY,
     summary: "Queries a geospatial index for members inside an area of a box, a circle, or a polygon, \
         optionally stores the result.",
-    syntax: "destination<key> source<key:1> search-type(radius-or-box{\
-        from(FROMMEMBER member<string>|FROMLONLAT fromlonlat{longitude<double> latitude<double>}) \
-        by(circle{BYRADIUS radius<double> unit(M|KM|FT|MI)}|\
-        box{BYBOX width<double> height<double> unit(M|KM|FT|MI)})}|\
-        polygon{BYPOLYGON num-vertices<integer> \
-        first-vertex{longitude<double> latitude<double>} \
-        vertices{longitude<double> latitude<double>}...}@9.0.0) \
-        [order(ASC|DESC)] [count-block{COUNT count<integer> [ANY]}] [STOREDIST]",
-    history: &[
-        ("7.0.0", "Added support for uppercase unit names."),
-        ("9.0.0", "Added the `BYPOLYGON` option."),
-    ],
+    syntax: search_syntax!("destination<key> source<key:1>", "[STOREDIST]"),
+    history: SEARCH_HISTORY,
 }
 
 fn geosearchstore(c: &mut Call<'_>) -> Outcome {
@@ -80,6 +83,32 @@ const RADIUS_HISTORY: &[(&str, &str)] = &[
     ("7.0.0", "Added support for uppercase unit names."),
 ];
 
+/// The arguments of the GEORADIUS family.
+macro_rules! radius_syntax {
+    (coordinates) => {
+        radius_syntax!("longitude<double> latitude<double>", "ANY@6.2.0")
+    };
+    (member) => {
+        radius_syntax!("member<string>", "ANY")
+    };
+    ($center:ident, stores) => {
+        concat!(
+            radius_syntax!($center),
+            " [store(STORE storekey<key:1>|STOREDIST storedistkey<key:2>)]"
+        )
+    };
+    ($center:literal, $any:literal) => {
+        concat!(
+            "key<key> ",
+            $center,
+            " radius<double> unit(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+            [count-block{COUNT count<integer> [",
+            $any,
+            "]}] [order(ASC|DESC)]"
+        )
+    };
+}
+
 command! { GEORADIUS =
     name: "georadius", run: georadius, arity: -6, flags: WRITE | DENYOOM,
     keys: &[
@@ -90,9 +119,7 @@ command! { GEORADIUS =
     categories: GEO, group: Group::Geo, since: "3.2.0", complexity: RADIUS_COMPLEXITY,
     summary: "Queries a geospatial index for members within a distance from a coordinate, \
         optionally stores the result.",
-    syntax: "key<key> longitude<double> latitude<double> radius<double> unit(M|KM|FT|MI) \
-        [WITHCOORD] [WITHDIST] [WITHHASH] [count-block{COUNT count<integer> [ANY@6.2.0]}] \
-        [order(ASC|DESC)] [store(STORE storekey<key:1>|STOREDIST storedistkey<key:2>)]",
+    syntax: radius_syntax!(coordinates, stores),
     history: RADIUS_HISTORY,
     deprecated: deprecated(
         "6.2.0",
@@ -109,9 +136,7 @@ command! { GEORADIUS_RO =
     keys: &[key(1, RO | ACCESS)], categories: GEO, group: Group::Geo, since: "3.2.10",
     complexity: RADIUS_COMPLEXITY,
     summary: "Returns members from a geospatial index that are within a distance from a coordinate.",
-    syntax: "key<key> longitude<double> latitude<double> radius<double> unit(M|KM|FT|MI) \
-        [WITHCOORD] [WITHDIST] [WITHHASH] [count-block{COUNT count<integer> [ANY@6.2.0]}] \
-        [order(ASC|DESC)]",
+    syntax: radius_syntax!(coordinates),
     history: RADIUS_HISTORY,
     deprecated: deprecated("6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument"),
 }
@@ -130,9 +155,7 @@ command! { GEORADIUSBYMEMBER =
     categories: GEO, group: Group::Geo, since: "3.2.0", complexity: RADIUS_COMPLEXITY,
     summary: "Queries a geospatial index for members within a distance from a member, optionally \
         stores the result.",
-    syntax: "key<key> member<string> radius<double> unit(M|KM|FT|MI) \
-        [WITHCOORD] [WITHDIST] [WITHHASH] [count-block{COUNT count<integer> [ANY]}] \
-        [order(ASC|DESC)] [store(STORE storekey<key:1>|STOREDIST storedistkey<key:2>)]",
+    syntax: radius_syntax!(member, stores),
     history: RADIUS_HISTORY,
     deprecated: deprecated(
         "6.2.0",
@@ -149,9 +172,7 @@ command! { GEORADIUSBYMEMBER_RO =
     keys: &[key(1, RO | ACCESS)], categories: GEO, group: Group::Geo, since: "3.2.10",
     complexity: RADIUS_COMPLEXITY,
     summary: "Returns members from a geospatial index that are within a distance from a member.",
-    syntax: "key<key> member<string> radius<double> unit(M|KM|FT|MI) \
-        [WITHCOORD] [WITHDIST] [WITHHASH] [count-block{COUNT count<integer> [ANY]}] \
-        [order(ASC|DESC)]",
+    syntax: radius_syntax!(member),
     history: RADIUS_HISTORY,
     deprecated: deprecated(
         "6.2.0",
