@@ -549,6 +549,8 @@ impl EventLoop {
         }
         connection.pending = false;
         if !connection.input.is_empty() {
+            // What was acknowledged before its wait ended must be in force for what was behind it.
+            self.exec.catch_up();
             self.serve(token, 0, 0);
         }
         if self.connections[token].readable {

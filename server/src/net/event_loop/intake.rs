@@ -99,9 +99,9 @@ impl EventLoop {
             Received::Bytes { fresh, drained } => {
                 let drained = drained && !connection.peer_closed;
                 connection.readable = !drained;
+                // What was acknowledged before these bytes were sent must be in force for them.
+                self.exec.catch_up();
                 if (1..=AHEAD_MAX).contains(&fresh) {
-                    // What was acknowledged before these bytes were sent must be in force for them.
-                    self.exec.catch_up();
                     let input = &mut seat.buffer[..fresh];
                     seat.batch.parse_ahead(connection, input, &self.exec);
                 }
@@ -140,13 +140,12 @@ impl EventLoop {
         self.hunger(token);
     }
 
-    /// Executes what the connection has received: its own buffer, or the first `fresh` bytes of the read buffer.
+    /// Executes what the connection has received: its own buffer, or the first `fresh` bytes of the read buffer. The
+    /// caller has caught up with the settings.
     pub(super) fn serve(&mut self, token: usize, fresh: usize, at: usize) {
         let Some(connection) = self.connections.get_mut(token) else {
             return;
         };
-        // What was acknowledged before these bytes were sent must be in force for them.
-        self.exec.catch_up();
         let Seat { buffer, batch } = &mut self.seats[at];
         let served = if fresh > 0 {
             let (consumed, served) = batch.serve(connection, &mut buffer[..fresh], &mut self.exec);
