@@ -437,10 +437,7 @@ impl EventLoop {
         }
         let Some(connection) = self.connection_of(origin) else {
             // The connection died meanwhile; the command has been executed all the same.
-            self.exec.forget(&mut task.session);
-            self.jobs
-                .extend(job.map(|job| (origin.token, origin.client, job)));
-            return;
+            return self.orphan(origin, &mut task.session, job);
         };
         if let Some(Bounce::Straddling(need)) = task.bounced {
             task.bounced = None;
@@ -467,14 +464,7 @@ impl EventLoop {
             return;
         }
         connection.take_back(*task);
-        match job {
-            Some(job) => {
-                connection.waiting = Waiting::Job;
-                self.jobs.push((origin.token, origin.client, job));
-            }
-            None => self.go_on(origin.token),
-        }
-        self.flush_later(origin.token);
+        self.resume(origin, job);
     }
 
     /// A parcel is back: its connection goes on with what is left of it, and with what it has received.
@@ -483,20 +473,29 @@ impl EventLoop {
         let job = parcel.job.take();
         let Some(connection) = self.connection_of(origin) else {
             // The connection died meanwhile; what was executed has happened all the same.
-            self.exec.forget(&mut parcel.session);
-            self.jobs
-                .extend(job.map(|job| (origin.token, origin.client, job)));
-            return;
+            return self.orphan(origin, &mut parcel.session, job);
         };
         connection.unpack(parcel);
+        self.resume(origin, job);
+    }
+
+    /// Goes on with a connection whose session is back: with the job that was left, or with what it has received.
+    fn resume(&mut self, origin: Origin, job: Option<Box<dyn Job>>) {
         match job {
             Some(job) => {
-                connection.waiting = Waiting::Job;
+                self.connections[origin.token].waiting = Waiting::Job;
                 self.jobs.push((origin.token, origin.client, job));
             }
             None => self.go_on(origin.token),
         }
         self.flush_later(origin.token);
+    }
+
+    /// Takes leave of a session whose connection is gone; the job that was left is not.
+    fn orphan(&mut self, origin: Origin, session: &mut Session, job: Option<Box<dyn Job>>) {
+        self.exec.forget(session);
+        self.jobs
+            .extend(job.map(|job| (origin.token, origin.client, job)));
     }
 
     /// A command of a connection waits for a key: not for ever, maybe, and not for a client that is gone.
