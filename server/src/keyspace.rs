@@ -197,8 +197,7 @@ impl<'a> Keyspace<'a> {
             lookup => {
                 stats.keyspace_misses.add(1);
                 if matches!(lookup, Lookup::Expired) {
-                    stats.expired_keys.add(1);
-                    ledger.lost("expired", index, key.hash);
+                    ledger.expired(self.exec, index, key.hash);
                 }
                 None
             }
@@ -323,8 +322,7 @@ impl<'a> Keyspace<'a> {
             }
             lookup => {
                 if matches!(lookup, Lookup::Expired) {
-                    self.exec.stats().expired_keys.add(1);
-                    ledger.lost("expired", index, key.hash);
+                    ledger.expired(self.exec, index, key.hash);
                 }
                 let deadline = if let Ttl::At(deadline) = ttl {
                     Some(deadline)
@@ -362,8 +360,7 @@ impl<'a> Keyspace<'a> {
                 })
             }
             Lookup::Expired => {
-                self.exec.stats().expired_keys.add(1);
-                ledger.lost("expired", index, key.hash);
+                ledger.expired(self.exec, index, key.hash);
                 None
             }
             Lookup::Missing => None,
@@ -413,8 +410,7 @@ impl<'a> Keyspace<'a> {
             }
             lookup => {
                 if matches!(lookup, Lookup::Expired) {
-                    self.exec.stats().expired_keys.add(1);
-                    ledger.lost("expired", index, key.hash);
+                    ledger.expired(self.exec, index, key.hash);
                 }
                 if missing == Missing::Skip {
                     return Ok(None);
@@ -545,8 +541,7 @@ impl<'a> Keyspace<'a> {
         match lookup(db, key, now, paused) {
             Lookup::Live(found) => Some(found),
             Lookup::Expired => {
-                self.exec.stats().expired_keys.add(1);
-                ledger.lost("expired", index, key.hash);
+                ledger.expired(self.exec, index, key.hash);
                 None
             }
             Lookup::Missing => None,

@@ -37,6 +37,13 @@ impl Ledger {
         }
     }
 
+    /// A key was found past its deadline by somebody who looked it up.
+    #[inline]
+    pub fn expired(&self, exec: &Executor, db: usize, hash: u64) {
+        exec.stats().expired_keys.add(1);
+        self.lost("expired", db, hash);
+    }
+
     /// A key, or fields of it, went unasked: `event` says why. Nobody who waits for a key finds it then.
     #[inline]
     pub fn lost(&self, _event: Event, db: usize, hash: u64) {
