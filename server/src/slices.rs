@@ -96,6 +96,19 @@ impl<'a> Budget<'a> {
         self.look()
     }
 
+    /// Has a part done again and again, each of about [`AT_ONCE`] elements, until one was the last (`true`) or it is time to
+    /// stop.
+    pub fn repeat(&mut self, mut part: impl FnMut() -> bool) -> bool {
+        loop {
+            if part() {
+                return true;
+            }
+            if !self.spend(AT_ONCE) {
+                return false;
+            }
+        }
+    }
+
     #[cold]
     fn look(&mut self) -> bool {
         self.left = LOOK_EVERY;

@@ -86,14 +86,7 @@ impl Search {
 
     /// The same for a step of long work.
     fn step(&mut self, list: &Large, budget: &mut Budget<'_>) -> bool {
-        loop {
-            if self.advance(ListRef::of_large(&list.body), AT_ONCE) {
-                return true;
-            }
-            if !budget.spend(AT_ONCE) {
-                return false;
-            }
-        }
+        budget.repeat(|| self.advance(ListRef::of_large(&list.body), AT_ONCE))
     }
 }
 
@@ -353,12 +346,7 @@ impl Work for Remove {
         let Some(removal) = &mut self.removal else {
             return true;
         };
-        while removal.advance() {
-            if !budget.spend(AT_ONCE) {
-                return false;
-            }
-        }
-        true
+        budget.repeat(|| !removal.advance())
     }
 
     fn finish(&mut self, db: &mut Keyspace<'_>, reply: &mut Reply<'_>) -> Outcome {

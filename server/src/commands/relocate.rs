@@ -11,7 +11,7 @@ use crate::call::{Call, Outcome};
 use crate::command::row::*;
 use crate::fault::Fault;
 use crate::keyspace::{Event, Keyspace};
-use crate::slices::{AT_ONCE, Budget, Work};
+use crate::slices::{Budget, Work};
 
 pub static ROWS: &[&Command] = &[&COPY, &MOVE, &RENAME, &RENAMENX];
 
@@ -165,12 +165,7 @@ impl Work for CopyInto {
         let Some(copying) = &mut self.copying else {
             return true;
         };
-        while copying.advance() {
-            if !budget.spend(AT_ONCE) {
-                return false;
-            }
-        }
-        true
+        budget.repeat(|| !copying.advance())
     }
 
     fn finish(&mut self, db: &mut Keyspace<'_>, reply: &mut Reply<'_>) -> Outcome {
