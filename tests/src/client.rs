@@ -45,8 +45,34 @@ impl Client {
 
     /// The reply to words separated by blanks, its lines joined by blanks.
     pub fn say(&mut self, words: &str) -> String {
-        self.ask(&words.split_whitespace().collect::<Vec<_>>())
-            .join(" ")
+        self.tell(words);
+        self.hear()
+    }
+
+    /// Sends words separated by blanks and does not wait for the reply.
+    pub fn tell(&mut self, words: &str) {
+        self.send(&encode(&words.split_whitespace().collect::<Vec<_>>()));
+    }
+
+    /// The next reply, its lines joined by blanks.
+    ///
+    /// # Panics
+    /// If the connection is closed before the reply is complete.
+    pub fn hear(&mut self) -> String {
+        self.reply().expect("a complete reply").join(" ")
+    }
+
+    /// A number from INFO.
+    ///
+    /// # Panics
+    /// If there is no such field, or no number in it.
+    pub fn info(&mut self, field: &str) -> u64 {
+        let info = self.say("INFO everything");
+        let (_, rest) = info
+            .split_once(&format!("\\r\\n{field}:"))
+            .unwrap_or_else(|| panic!("no {field}"));
+        let digits = rest.find(|c: char| !c.is_ascii_digit());
+        rest[..digits.unwrap_or(0)].parse().expect("a number")
     }
 
     /// # Panics

@@ -2,10 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ostraka_server::config::{ConfigStore, Machine, load};
-use ostraka_server::os::reactor;
+use ostraka_server::os::{reactor, threads};
 use ostraka_server::server::Identity;
 use ostraka_server::start::{self, Running};
 
@@ -51,6 +52,15 @@ impl TestServer {
     pub fn client(&self) -> Client {
         Client::connect(self.address)
     }
+
+    /// A client that waits for a key; `asker` is any other.
+    pub fn waiting(&self, asker: &mut Client, words: &str) -> Client {
+        let before = asker.info("blocked_clients");
+        let mut client = self.client();
+        client.tell(words);
+        wait_until("it waits", || asker.info("blocked_clients") == before + 1);
+        client
+    }
 }
 
 impl Drop for TestServer {
@@ -59,6 +69,21 @@ impl Drop for TestServer {
             running.stop();
         }
     }
+}
+
+/// Runs a test with 1, 2 and 4 shards; `lines` are further lines of configuration.
+pub fn at_all_shards(lines: &str, test: impl Fn(&TestServer)) {
+    for shards in [1, 2, 4] {
+        test(&TestServer::start(shards, lines));
+    }
+}
+
+/// Runs clients beside the test's own.
+///
+/// # Panics
+/// If there is no thread to be had.
+pub fn in_background(run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    threads::spawn("client", run).expect("a thread")
 }
 
 /// A stock redis-server on a free port; ended by its pid when dropped.

@@ -1,50 +1,12 @@
 //! Clients that wait for a key, and what others do to them meanwhile.
 
-use std::thread::JoinHandle;
-
-use ostraka_server::os::threads;
 use ostraka_tests::client::Client;
 use ostraka_tests::reply::encode;
-use ostraka_tests::server::{TestServer, wait_until};
-
-fn at_all_shards(test: impl Fn(&TestServer)) {
-    for shards in [1, 2, 4] {
-        test(&TestServer::start(shards, ""));
-    }
-}
-
-fn info(client: &mut Client, field: &str) -> u64 {
-    let info = client.say("INFO");
-    let (_, rest) = info.split_once(&format!("{field}:")).expect("a field");
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).expect("an end");
-    rest[..digits].parse().expect("a number")
-}
-
-fn in_background(run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    threads::spawn("client", run).expect("a thread")
-}
-
-/// Asks without waiting for the reply.
-fn ask(client: &mut Client, words: &str) {
-    client.send(&encode(&words.split(' ').collect::<Vec<_>>()));
-}
-
-fn reply(client: &mut Client) -> String {
-    client.reply().expect("a reply").join(" ")
-}
+use ostraka_tests::server::{at_all_shards, in_background, wait_until};
 
 /// Waits until so many clients wait.
 fn blocked(asker: &mut Client, count: u64) {
-    wait_until("they wait", || info(asker, "blocked_clients") == count);
-}
-
-/// A client that waits.
-fn waiting(server: &TestServer, asker: &mut Client, words: &str) -> Client {
-    let before = info(asker, "blocked_clients");
-    let mut client = server.client();
-    ask(&mut client, words);
-    blocked(asker, before + 1);
-    client
+    wait_until("they wait", || asker.info("blocked_clients") == count);
 }
 
 fn id(client: &mut Client) -> String {
@@ -59,30 +21,30 @@ fn now_us(client: &mut Client) -> u64 {
 }
 
 fn nobody_waits(asker: &mut Client) {
-    assert_eq!(info(asker, "blocked_clients"), 0);
+    assert_eq!(asker.info("blocked_clients"), 0);
     wait_until("no key is waited for", || {
-        info(asker, "total_blocking_keys") == 0
+        asker.info("total_blocking_keys") == 0
     });
-    assert_eq!(info(asker, "clients_in_timeout_table"), 0);
+    assert_eq!(asker.info("clients_in_timeout_table"), 0);
 }
 
 // ---- being served
 
 #[test]
 fn first_come_first_served() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
         let mut clients: Vec<_> = (0..6)
-            .map(|_| waiting(server, &mut asker, "BLPOP k other 0"))
+            .map(|_| server.waiting(&mut asker, "BLPOP k other 0"))
             .collect();
-        assert_eq!(info(&mut asker, "total_blocking_keys"), 2);
+        assert_eq!(asker.info("total_blocking_keys"), 2);
         assert_eq!(asker.say("RPUSH k 0 1 2"), ":3");
         for (n, client) in clients.iter_mut().take(3).enumerate() {
-            assert_eq!(reply(client), format!("*2 \"k\" \"{n}\""));
+            assert_eq!(client.hear(), format!("*2 \"k\" \"{n}\""));
         }
         for (n, client) in clients.iter_mut().enumerate().skip(3) {
             assert_eq!(asker.say(&format!("RPUSH other {n}")), ":1");
-            assert_eq!(reply(client), format!("*2 \"other\" \"{n}\""));
+            assert_eq!(client.hear(), format!("*2 \"other\" \"{n}\""));
         }
         assert_eq!(asker.say("EXISTS k other"), ":0");
         nobody_waits(&mut asker);
@@ -91,7 +53,7 @@ fn first_come_first_served() {
 
 #[test]
 fn what_is_behind_a_waiting_command_waits_too() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
         let mut client = server.client();
         let mut request = encode(&["SET", "before", "1"]);
@@ -100,20 +62,20 @@ fn what_is_behind_a_waiting_command_waits_too() {
         request.extend(encode(&["LRANGE", "k", "0", "-1"]));
         client.send(&request);
         blocked(&mut asker, 1);
-        assert_eq!(reply(&mut client), "+OK");
+        assert_eq!(client.hear(), "+OK");
         assert_eq!(asker.say("MGET before behind"), "*2 \"1\" (nil)");
         assert_eq!(asker.say("RPUSH k a b"), ":2");
-        assert_eq!(reply(&mut client), "*2 \"k\" \"a\"");
-        assert_eq!(reply(&mut client), "+OK");
-        assert_eq!(reply(&mut client), "*1 \"b\"");
+        assert_eq!(client.hear(), "*2 \"k\" \"a\"");
+        assert_eq!(client.hear(), "+OK");
+        assert_eq!(client.hear(), "*1 \"b\"");
     });
 }
 
 #[test]
 fn a_transaction_is_over_before_anybody_is_served() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
-        let mut client = waiting(server, &mut asker, "BLPOP a b 0");
+        let mut client = server.waiting(&mut asker, "BLPOP a b 0");
         for words in [
             "MULTI",
             "RPUSH b 1",
@@ -125,7 +87,7 @@ fn a_transaction_is_over_before_anybody_is_served() {
             asker.say(words);
         }
         assert_eq!(asker.say("EXEC"), "*5 :1 :1 :1 :1 \"3\"");
-        assert_eq!(reply(&mut client), "*2 \"b\" \"2\"");
+        assert_eq!(client.hear(), "*2 \"b\" \"2\"");
         // Inside a transaction nobody waits.
         asker.say("MULTI");
         asker.say("BLPOP a 0");
@@ -136,7 +98,7 @@ fn a_transaction_is_over_before_anybody_is_served() {
 
 #[test]
 fn what_comes_to_a_key_in_other_ways_is_served() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
         let ways = [
             ("RPUSH x 1", "RENAME x k", "+OK"),
@@ -144,35 +106,35 @@ fn what_comes_to_a_key_in_other_ways_is_served() {
             ("RPUSH x 1", "RENAMENX x k", ":1"),
         ];
         for (first, second, answer) in ways {
-            let mut client = waiting(server, &mut asker, "BLPOP k 0");
+            let mut client = server.waiting(&mut asker, "BLPOP k 0");
             asker.say(first);
             assert_eq!(asker.say(second), answer);
-            assert_eq!(reply(&mut client), "*2 \"k\" \"1\"");
+            assert_eq!(client.hear(), "*2 \"k\" \"1\"");
             asker.say("DEL x");
         }
         for second in ["MOVE k 0", "SWAPDB 0 1"] {
-            let mut client = waiting(server, &mut asker, "BLPOP k 0");
+            let mut client = server.waiting(&mut asker, "BLPOP k 0");
             asker.say("SELECT 1");
             asker.say("RPUSH k 1");
             asker.say(second);
             asker.say("SELECT 0");
-            assert_eq!(reply(&mut client), "*2 \"k\" \"1\"");
+            assert_eq!(client.hear(), "*2 \"k\" \"1\"");
         }
         // What is not a list is no element.
-        let mut client = waiting(server, &mut asker, "BLPOP k 0");
+        let mut client = server.waiting(&mut asker, "BLPOP k 0");
         assert_eq!(asker.say("SET k v"), "+OK");
-        assert_eq!(info(&mut asker, "blocked_clients"), 1);
+        assert_eq!(asker.info("blocked_clients"), 1);
         assert_eq!(asker.say("DEL k"), ":1");
         asker.say("FLUSHALL");
         asker.say("RPUSH k 2");
-        assert_eq!(reply(&mut client), "*2 \"k\" \"2\"");
+        assert_eq!(client.hear(), "*2 \"k\" \"2\"");
         nobody_waits(&mut asker);
     });
 }
 
 #[test]
 fn chains_of_moves_are_served_in_the_turn_that_began_them() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
         for round in 0..20 {
             let (a, b, c) = (
@@ -180,33 +142,33 @@ fn chains_of_moves_are_served_in_the_turn_that_began_them() {
                 format!("b{round}"),
                 format!("c{round}"),
             );
-            let mut last = waiting(server, &mut asker, &format!("BLPOP {c} 0"));
-            let mut second = waiting(server, &mut asker, &format!("BLMOVE {b} {c} LEFT RIGHT 0"));
-            let mut first = waiting(server, &mut asker, &format!("BLMOVE {a} {b} LEFT RIGHT 0"));
+            let mut last = server.waiting(&mut asker, &format!("BLPOP {c} 0"));
+            let mut second = server.waiting(&mut asker, &format!("BLMOVE {b} {c} LEFT RIGHT 0"));
+            let mut first = server.waiting(&mut asker, &format!("BLMOVE {a} {b} LEFT RIGHT 0"));
             let mut request = encode(&["RPUSH", &a, "x"]);
             request.extend(encode(&["EXISTS", &a, &b, &c]));
             asker.send(&request);
-            assert_eq!(reply(&mut asker), ":1");
-            assert_eq!(reply(&mut asker), ":0");
-            assert_eq!(reply(&mut first), "\"x\"");
-            assert_eq!(reply(&mut second), "\"x\"");
-            assert_eq!(reply(&mut last), format!("*2 \"{c}\" \"x\""));
+            assert_eq!(asker.hear(), ":1");
+            assert_eq!(asker.hear(), ":0");
+            assert_eq!(first.hear(), "\"x\"");
+            assert_eq!(second.hear(), "\"x\"");
+            assert_eq!(last.hear(), format!("*2 \"{c}\" \"x\""));
         }
-        let escalations = info(&mut asker, "blocking_escalations");
-        assert_eq!(escalations > 0, info(&mut asker, "cells") > 1);
+        let escalations = asker.info("blocking_escalations");
+        assert_eq!(escalations > 0, asker.info("cells") > 1);
         nobody_waits(&mut asker);
     });
 }
 
 #[test]
 fn a_circle_of_moves_comes_to_an_end() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
-        let mut one = waiting(server, &mut asker, "BLMOVE a b LEFT RIGHT 0");
-        let mut other = waiting(server, &mut asker, "BLMOVE b a LEFT RIGHT 0");
+        let mut one = server.waiting(&mut asker, "BLMOVE a b LEFT RIGHT 0");
+        let mut other = server.waiting(&mut asker, "BLMOVE b a LEFT RIGHT 0");
         assert_eq!(asker.say("RPUSH a x"), ":1");
-        assert_eq!(reply(&mut one), "\"x\"");
-        assert_eq!(reply(&mut other), "\"x\"");
+        assert_eq!(one.hear(), "\"x\"");
+        assert_eq!(other.hear(), "\"x\"");
         assert_eq!(asker.say("LRANGE a 0 -1"), "*1 \"x\"");
         nobody_waits(&mut asker);
     });
@@ -214,7 +176,7 @@ fn a_circle_of_moves_comes_to_an_end() {
 
 #[test]
 fn nothing_is_lost_or_served_twice_under_load() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         const EACH: usize = 300;
         let address = server.address;
         let pushers = (0..3).map(|pusher| {
@@ -267,7 +229,7 @@ fn nothing_is_lost_or_served_twice_under_load() {
 
 #[test]
 fn a_wait_ends_when_its_time_is_up() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
         let began = now_us(&mut asker);
         assert_eq!(asker.say("BLPOP a b c 0.05"), "(nil-array)");
@@ -287,8 +249,8 @@ fn a_wait_ends_when_its_time_is_up() {
         ] {
             assert_eq!(asker.say(&format!("BLPOP a {timeout}")), answer);
         }
-        let mut late = waiting(server, &mut asker, "BLPOP a 0.02");
-        assert_eq!(reply(&mut late), "(nil-array)");
+        let mut late = server.waiting(&mut asker, "BLPOP a 0.02");
+        assert_eq!(late.hear(), "(nil-array)");
         assert_eq!(asker.say("RPUSH a 1"), ":1");
         assert_eq!(late.say("LPOP a"), "\"1\"");
         nobody_waits(&mut asker);
@@ -297,7 +259,7 @@ fn a_wait_ends_when_its_time_is_up() {
 
 #[test]
 fn unblock_ends_a_wait() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
         for (words, how, answer) in [
             ("BLPOP a b 0", "", "(nil-array)"),
@@ -313,12 +275,12 @@ fn unblock_ends_a_wait() {
             let id = id(&mut client);
             let unblock = format!("CLIENT UNBLOCK {id}{how}");
             assert_eq!(asker.say(&unblock), ":0");
-            ask(&mut client, words);
+            client.tell(words);
             blocked(&mut asker, 1);
             let line = asker.say(&format!("CLIENT LIST ID {id}"));
             assert!(line.contains("flags=b"), "{line}");
             assert_eq!(asker.say(&unblock), ":1");
-            assert_eq!(reply(&mut client), answer);
+            assert_eq!(client.hear(), answer);
             assert_eq!(asker.say(&unblock), ":0");
             assert_eq!(asker.say("RPUSH a 1"), ":1");
             assert_eq!(client.say("LPOP a"), "\"1\"");
@@ -339,21 +301,21 @@ fn unblock_ends_a_wait() {
 
 #[test]
 fn who_is_gone_is_not_served() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
         let mut killed = server.client();
         let id = id(&mut killed);
-        ask(&mut killed, "BLPOP k l 0");
+        killed.tell("BLPOP k l 0");
         blocked(&mut asker, 1);
-        let mut next = waiting(server, &mut asker, "BLPOP k l 0");
+        let mut next = server.waiting(&mut asker, "BLPOP k l 0");
         let mut request = encode(&["CLIENT", "KILL", "ID", &id]);
         request.extend(encode(&["RPUSH", "k", "1"]));
         asker.send(&request);
-        assert_eq!(reply(&mut asker), ":1");
-        assert_eq!(reply(&mut asker), ":1");
-        assert_eq!(reply(&mut next), "*2 \"k\" \"1\"");
+        assert_eq!(asker.hear(), ":1");
+        assert_eq!(asker.hear(), ":1");
+        assert_eq!(next.hear(), "*2 \"k\" \"1\"");
         assert!(killed.is_closed());
-        let leaving = waiting(server, &mut asker, "BLMOVE k l LEFT RIGHT 0");
+        let leaving = server.waiting(&mut asker, "BLMOVE k l LEFT RIGHT 0");
         drop(leaving);
         blocked(&mut asker, 0);
         assert_eq!(asker.say("RPUSH k 2"), ":1");
@@ -364,16 +326,16 @@ fn who_is_gone_is_not_served() {
 
 #[test]
 fn who_watches_and_waits_and_leaves_is_forgotten() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
         let mut client = server.client();
         client.say("WATCH a b c d");
-        ask(&mut client, "BLPOP e f g 100");
+        client.tell("BLPOP e f g 100");
         blocked(&mut asker, 1);
         drop(client);
         blocked(&mut asker, 0);
         wait_until("nothing is watched", || {
-            info(&mut asker, "total_watched_keys") == 0
+            asker.info("total_watched_keys") == 0
         });
         nobody_waits(&mut asker);
     });
@@ -381,16 +343,16 @@ fn who_watches_and_waits_and_leaves_is_forgotten() {
 
 #[test]
 fn a_client_that_wants_no_replies_gets_none() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
         let mut client = server.client();
-        ask(&mut client, "CLIENT REPLY SKIP");
-        ask(&mut client, "BLPOP k 0");
+        client.tell("CLIENT REPLY SKIP");
+        client.tell("BLPOP k 0");
         blocked(&mut asker, 1);
         assert_eq!(asker.say("RPUSH k 1"), ":1");
         assert_eq!(client.say("ECHO 1"), "\"1\"");
-        ask(&mut client, "CLIENT REPLY SKIP");
-        ask(&mut client, "BLPOP k 0.01");
+        client.tell("CLIENT REPLY SKIP");
+        client.tell("BLPOP k 0.01");
         assert_eq!(client.say("ECHO 2"), "\"2\"");
         nobody_waits(&mut asker);
     });
@@ -398,16 +360,16 @@ fn a_client_that_wants_no_replies_gets_none() {
 
 #[test]
 fn a_pause_holds_who_wants_to_wait_and_not_who_waits() {
-    at_all_shards(|server| {
+    at_all_shards("", |server| {
         let mut asker = server.client();
-        let mut client = waiting(server, &mut asker, "BLPOP k 0.05");
+        let mut client = server.waiting(&mut asker, "BLPOP k 0.05");
         asker.say("CLIENT PAUSE 100000 WRITE");
-        assert_eq!(reply(&mut client), "(nil-array)");
-        let mut late = waiting(server, &mut asker, "BLPOP k 0");
-        assert_eq!(info(&mut asker, "total_blocking_keys"), 0);
+        assert_eq!(client.hear(), "(nil-array)");
+        let mut late = server.waiting(&mut asker, "BLPOP k 0");
+        assert_eq!(asker.info("total_blocking_keys"), 0);
         asker.say("CLIENT UNPAUSE");
-        wait_until("it waits", || info(&mut asker, "total_blocking_keys") == 1);
+        wait_until("it waits", || asker.info("total_blocking_keys") == 1);
         assert_eq!(asker.say("RPUSH k 1"), ":1");
-        assert_eq!(reply(&mut late), "*2 \"k\" \"1\"");
+        assert_eq!(late.hear(), "*2 \"k\" \"1\"");
     });
 }

@@ -6,13 +6,7 @@ use std::time::Duration;
 
 use ostraka_tests::client::Client;
 use ostraka_tests::reply::encode;
-use ostraka_tests::server::{TestServer, wait_until};
-
-fn at_all_shards(lines: &str, test: impl Fn(&TestServer)) {
-    for shards in [1, 2, 4] {
-        test(&TestServer::start(shards, lines));
-    }
-}
+use ostraka_tests::server::{TestServer, at_all_shards, wait_until};
 
 /// Everything that the server says until it closes the connection.
 fn all_of(mut stream: &TcpStream) -> Vec<u8> {

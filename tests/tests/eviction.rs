@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 
 use ostraka_tests::client::Client;
-use ostraka_tests::server::{TestServer, wait_until};
+use ostraka_tests::server::{self, TestServer, wait_until};
 
 #[global_allocator]
 static ALLOCATOR: ostraka_server::os::allocator::Allocator =
@@ -31,23 +31,12 @@ fn on_all_servers(test: impl Fn(&TestServer)) {
     let _one = ONE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    for shards in [1, 2, 4] {
-        test(&TestServer::start(shards, ""));
-    }
-}
-
-fn info(client: &mut Client, field: &str) -> u64 {
-    let text = client.say("INFO everything");
-    let (_, rest) = text
-        .split_once(&format!("\\r\\n{field}:"))
-        .unwrap_or_else(|| panic!("no {field}"));
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
-    rest[..digits].parse().expect("a number")
+    server::at_all_shards("", test);
 }
 
 /// Leaves room for so many bytes.
 fn limit(client: &mut Client, room: u64, policy: &str) -> u64 {
-    let limit = info(client, "used_memory") + room;
+    let limit = client.info("used_memory") + room;
     let set = format!("CONFIG SET maxmemory {limit} maxmemory-policy {policy}");
     assert_eq!(client.say(&set), "+OK");
     limit
@@ -76,9 +65,9 @@ fn clients_go_before_keys() {
             let half = format!("*250\r\n{}", argument.repeat(200));
             drop(other.write_all(half.as_bytes()));
             others.push(other);
-            info(&mut client, "evicted_clients") > 10
+            client.info("evicted_clients") > 10
         });
-        assert_eq!(info(&mut client, "evicted_keys"), 0);
+        assert_eq!(client.info("evicted_keys"), 0);
         assert_eq!(client.say("DBSIZE"), ":20");
     });
 }
@@ -100,10 +89,10 @@ fn every_policy_keeps_to_the_limit_and_takes_only_what_it_may() {
                 let stored = client.ask(&["SET", &key, &value(), "EX", "10000"]);
                 assert_eq!(stored, ["+OK"], "{policy}");
             }
-            let used = info(client, "used_memory");
+            let used = client.info("used_memory");
             assert!(used < limit + 65_536, "{policy}: {used} of {limit}");
             client.say("CONFIG SET maxmemory 0");
-            let evicted = info(client, "evicted_keys");
+            let evicted = client.info("evicted_keys");
             assert_eq!(client.say("DBSIZE"), format!(":{}", 5500 - evicted));
             assert!((1000..5000).contains(&evicted), "{policy}: {evicted}");
             let kept = client.say("KEYS kept:*").matches("kept:").count();
@@ -158,7 +147,7 @@ fn a_lower_limit_is_kept_to_without_a_command() {
         );
         // The limit is below what an empty server takes.
         wait_until("all keys are evicted", || client.say("DBSIZE") == ":0");
-        assert_eq!(info(client, "evicted_keys"), 3000);
+        assert_eq!(client.info("evicted_keys"), 3000);
         assert_eq!(client.say("SET key x"), OOM);
         assert_eq!(client.say("CONFIG SET maxmemory 0"), "+OK");
         assert_eq!(client.say("SET key x"), "+OK");
@@ -183,7 +172,7 @@ fn what_is_used_often_stays() {
         }
         let left = (0..200).filter(|n| client.say(&format!("EXISTS key:{n}")) == ":1");
         assert!(left.count() > 190);
-        assert!(info(client, "evicted_keys") > 500);
+        assert!(client.info("evicted_keys") > 500);
     });
 }
 
@@ -201,7 +190,7 @@ fn what_expires_soonest_goes_first() {
             client.ask(&["SET", &format!("new:{n}"), &value()]);
         }
         client.say("CONFIG SET maxmemory 0");
-        let evicted = info(client, "evicted_keys");
+        let evicted = client.info("evicted_keys");
         assert!((200..1500).contains(&evicted), "{evicted}");
         // Every cell has an order of its own, so the order of all is kept about.
         let soonest = 0..evicted as usize;

@@ -2,7 +2,7 @@
 
 use ostraka_tests::client::Client;
 use ostraka_tests::reply::encode;
-use ostraka_tests::server::TestServer;
+use ostraka_tests::server::{TestServer, at_all_shards};
 
 const KEYS: usize = 20_000;
 
@@ -17,8 +17,7 @@ fn fill(client: &mut Client, name: &str, keys: usize) {
 
 /// Asks for all keys on a connection of its own, while `meanwhile` happens on another: things that delete keys from the
 /// first on, 1000 or all at a time, and add others only when they are all gone. The reply must be of one moment.
-fn keys_while(shards: usize, meanwhile: impl FnOnce(&mut Client)) {
-    let server = TestServer::start(shards, "");
+fn keys_while(server: &TestServer, meanwhile: impl FnOnce(&mut Client)) {
     let (mut writer, mut asker, mut quitter) = (server.client(), server.client(), server.client());
     fill(&mut writer, "key", KEYS);
     asker.send(&encode(&["KEYS", "*"]));
@@ -41,9 +40,7 @@ fn keys_while(shards: usize, meanwhile: impl FnOnce(&mut Client)) {
 }
 
 fn keys_at_all_shard_counts(meanwhile: impl Fn(&mut Client)) {
-    for shards in [1, 2, 4] {
-        keys_while(shards, &meanwhile);
-    }
+    at_all_shards("", |server| keys_while(server, &meanwhile));
 }
 
 #[test]
@@ -117,8 +114,7 @@ fn a_scan_meets_every_key_whatever_comes_and_goes() {
 
 #[test]
 fn a_scan_for_many_goes_on_in_slices_through_all_cells() {
-    for shards in [1, 2, 4] {
-        let server = TestServer::start(shards, "");
+    at_all_shards("", |server| {
         let (mut client, mut other) = (server.client(), server.client());
         fill(&mut client, "key", KEYS);
         fill(&mut client, "other", 1000);
@@ -140,7 +136,7 @@ fn a_scan_for_many_goes_on_in_slices_through_all_cells() {
         let rest = client.ask(&["SCAN", &cursor, "COUNT", "1000000"]);
         assert_eq!(rest[1], "\"0\"");
         assert!(found + rest.len() - 3 >= KEYS + 1001);
-    }
+    });
 }
 
 #[test]

@@ -2,39 +2,19 @@
 
 use ostraka_tests::client::Client;
 use ostraka_tests::reply::encode;
-use ostraka_tests::server::{TestServer, wait_until};
-
-fn at_all_shard_counts(test: impl Fn(&TestServer)) {
-    for shards in [1, 2, 4] {
-        test(&TestServer::start(shards, ""));
-    }
-}
-
-/// A client whose request is not answered yet, once the server says that `waiting` are blocked.
-fn waits(server: &TestServer, asker: &mut Client, request: &str, waiting: usize) -> Client {
-    let mut client = server.client();
-    let words: Vec<&str> = request.split(' ').collect();
-    client.send(&encode(&words));
-    let line = format!("blocked_clients:{waiting}");
-    wait_until("it waits", || asker.say("INFO clients").contains(&line));
-    client
-}
-
-fn answer(client: &mut Client) -> String {
-    client.reply().expect("a reply").join(" ")
-}
+use ostraka_tests::server::at_all_shards;
 
 #[test]
 fn a_push_serves_who_waited_first() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut pusher = server.client();
-        let mut first = waits(server, &mut pusher, "BLPOP a b c 0", 1);
-        let mut second = waits(server, &mut pusher, "BRPOP c 0", 2);
-        let mut third = waits(server, &mut pusher, "BLMPOP 0 2 x c RIGHT COUNT 2", 3);
+        let mut first = server.waiting(&mut pusher, "BLPOP a b c 0");
+        let mut second = server.waiting(&mut pusher, "BRPOP c 0");
+        let mut third = server.waiting(&mut pusher, "BLMPOP 0 2 x c RIGHT COUNT 2");
         assert_eq!(pusher.say("RPUSH c 1 2 3 4 5"), ":5");
-        assert_eq!(answer(&mut first), r#"*2 "c" "1""#);
-        assert_eq!(answer(&mut second), r#"*2 "c" "5""#);
-        assert_eq!(answer(&mut third), r#"*2 "c" *2 "4" "3""#);
+        assert_eq!(first.hear(), r#"*2 "c" "1""#);
+        assert_eq!(second.hear(), r#"*2 "c" "5""#);
+        assert_eq!(third.hear(), r#"*2 "c" *2 "4" "3""#);
         assert_eq!(pusher.say("LRANGE c 0 -1"), r#"*1 "2""#);
         assert_eq!(pusher.say("BLPOP a c 0"), r#"*2 "c" "2""#);
     });
@@ -42,22 +22,22 @@ fn a_push_serves_who_waited_first() {
 
 #[test]
 fn an_element_moves_on_from_one_who_waits_to_the_next() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut pusher = server.client();
-        let mut last = waits(server, &mut pusher, "BLPOP k3 0", 1);
-        let mut second = waits(server, &mut pusher, "BRPOPLPUSH k2 k3 0", 2);
-        let mut first = waits(server, &mut pusher, "BLMOVE k1 k2 LEFT RIGHT 0", 3);
+        let mut last = server.waiting(&mut pusher, "BLPOP k3 0");
+        let mut second = server.waiting(&mut pusher, "BRPOPLPUSH k2 k3 0");
+        let mut first = server.waiting(&mut pusher, "BLMOVE k1 k2 LEFT RIGHT 0");
         assert_eq!(pusher.say("LPUSH k1 x"), ":1");
-        assert_eq!(answer(&mut first), r#""x""#);
-        assert_eq!(answer(&mut second), r#""x""#);
-        assert_eq!(answer(&mut last), r#"*2 "k3" "x""#);
+        assert_eq!(first.hear(), r#""x""#);
+        assert_eq!(second.hear(), r#""x""#);
+        assert_eq!(last.hear(), r#"*2 "k3" "x""#);
         assert_eq!(pusher.say("EXISTS k1 k2 k3"), ":0");
     });
 }
 
 #[test]
 fn a_wait_ends_in_time_and_whatever_waited_is_told_the_same() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut client = server.client();
         for request in [
             "BLPOP a b 0.01",
@@ -73,9 +53,9 @@ fn a_wait_ends_in_time_and_whatever_waited_is_told_the_same() {
 
 #[test]
 fn a_value_of_another_type_wakes_nobody_and_a_whole_transaction_comes_first() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut other = server.client();
-        let mut waiting = waits(server, &mut other, "BLPOP k 0", 1);
+        let mut waiting = server.waiting(&mut other, "BLPOP k 0");
         assert_eq!(other.say("SET k text"), "+OK");
         assert_eq!(other.say("DEL k"), ":1");
         assert_eq!(other.say("MULTI"), "+OK");
@@ -83,23 +63,23 @@ fn a_value_of_another_type_wakes_nobody_and_a_whole_transaction_comes_first() {
             assert_eq!(other.say(request), "+QUEUED");
         }
         assert_eq!(other.say("EXEC"), "*4 :1 :1 :2 :3");
-        assert_eq!(answer(&mut waiting), r#"*2 "k" "c""#);
+        assert_eq!(waiting.hear(), r#"*2 "k" "c""#);
         assert_eq!(other.say("LRANGE k 0 -1"), r#"*2 "a" "b""#);
     });
 }
 
 #[test]
 fn other_commands_that_make_a_list_serve_too() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut other = server.client();
         assert_eq!(other.say("RPUSH source 3 1 2"), ":3");
         for (request, reply, element) in [
             ("SORT source STORE k", ":3", "1"),
             ("RENAME source k", "+OK", "3"),
         ] {
-            let mut waiting = waits(server, &mut other, "BLPOP k 0", 1);
+            let mut waiting = server.waiting(&mut other, "BLPOP k 0");
             assert_eq!(other.say(request), reply);
-            assert_eq!(answer(&mut waiting), format!(r#"*2 "k" "{element}""#));
+            assert_eq!(waiting.hear(), format!(r#"*2 "k" "{element}""#));
             assert_eq!(other.say("DEL k"), ":1");
         }
     });
@@ -121,7 +101,7 @@ fn fill(client: &mut Client, key: &str) {
 
 #[test]
 fn long_work_sees_one_moment_whatever_happens_meanwhile() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut reader = server.client();
         let mut writer = server.client();
         fill(&mut writer, "l");
@@ -141,10 +121,10 @@ fn long_work_sees_one_moment_whatever_happens_meanwhile() {
             let number = if n < LONG { n * 7919 % LONG } else { 1_000_000 };
             assert_eq!(*element, format!("\"{number}\""));
         }
-        let stored = answer(&mut reader);
-        assert_eq!(answer(&mut reader), "*1 :1", "LPOS");
-        assert_eq!(answer(&mut reader), ":1", "LREM");
-        let len = answer(&mut reader);
+        let stored = reader.hear();
+        assert_eq!(reader.hear(), "*1 :1", "LPOS");
+        assert_eq!(reader.hear(), ":1", "LREM");
+        let len = reader.hear();
         assert_eq!(format!(":{}", LONG + PUSHES), reader.say("LLEN l"));
         assert!(len <= format!(":{}", LONG + PUSHES));
         assert_eq!(reader.say("LPOS l 5"), "(nil)");

@@ -2,16 +2,10 @@
 
 use ostraka_tests::client::Client;
 use ostraka_tests::reply::encode;
-use ostraka_tests::server::{TestServer, wait_until};
+use ostraka_tests::server::{at_all_shards, wait_until};
 
 /// Elements of the large collections: enough for hundreds of slices.
 const LARGE: usize = 50_000;
-
-fn at_all_shard_counts(test: impl Fn(&TestServer)) {
-    for shards in [1, 2, 4] {
-        test(&TestServer::start(shards, ""));
-    }
-}
 
 /// Sends `command key words...` so that there are words for all of 0..LARGE.
 fn fill(client: &mut Client, command: &str, words: impl Fn(usize) -> Vec<String>) {
@@ -21,14 +15,6 @@ fn fill(client: &mut Client, command: &str, words: impl Fn(usize) -> Vec<String>
         request.extend(chunk.iter().flat_map(|n| words(*n)));
         client.ask(&request);
     }
-}
-
-fn send(client: &mut Client, words: &str) {
-    client.send(&encode(&words.split(' ').collect::<Vec<_>>()));
-}
-
-fn next(client: &mut Client) -> String {
-    client.reply().expect("a reply").join(" ")
 }
 
 /// Fills a hash, a set of texts, a set of integers and a sorted set.
@@ -55,17 +41,17 @@ const COLLECTIONS: [(&str, &str, &str); 4] = [
 
 #[test]
 fn a_copy_is_of_one_moment_and_nobody_sees_less_of_it() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let (mut copier, mut other) = (server.client(), server.client());
         fill_all(&mut other);
         for (key, len, change) in COLLECTIONS {
             other.say("DEL copy");
-            send(&mut copier, &format!("COPY {key} copy"));
+            copier.tell(&format!("COPY {key} copy"));
             // Whether the copy or the change comes first, the copy has all or nothing.
             let seen = other.say(&format!("{len} copy"));
             assert!([":0".into(), format!(":{LARGE}")].contains(&seen), "{seen}");
             assert_eq!(other.say(&change.replace('%', key)), ":1");
-            assert_eq!(next(&mut copier), ":1");
+            assert_eq!(copier.hear(), ":1");
             let copied = other.say(&format!("{len} copy"));
             let both = [format!(":{LARGE}"), format!(":{}", LARGE + 1)];
             assert!(both.contains(&copied), "{copied}");
@@ -81,7 +67,7 @@ fn a_copy_is_of_one_moment_and_nobody_sees_less_of_it() {
 
 #[test]
 fn a_copy_has_what_the_source_has() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut client = server.client();
         fill_all(&mut client);
         client.say("HPEXPIREAT hash 9999999999999 FIELDS 2 f1 f2");
@@ -107,16 +93,16 @@ fn a_copy_has_what_the_source_has() {
 
 #[test]
 fn a_copy_into_another_database_is_pending_there() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let (mut copier, mut other) = (server.client(), server.client());
         fill_all(&mut other);
         assert_eq!(other.say("SET copy here"), "+OK");
-        send(&mut copier, "COPY hash copy DB 1");
-        send(&mut copier, "PING");
+        copier.tell("COPY hash copy DB 1");
+        copier.tell("PING");
         // Before the copy it takes the place, after it does not.
         let moved = other.say("MOVE copy 1");
-        let copied = next(&mut copier);
-        assert_eq!(next(&mut copier), "+PONG");
+        let copied = copier.hear();
+        assert_eq!(copier.hear(), "+PONG");
         assert_ne!(moved, copied, "one of the two came first");
         assert_eq!(other.say("SELECT 1"), "+OK");
         let kind = if moved == ":1" { "+string" } else { "+hash" };
@@ -126,7 +112,7 @@ fn a_copy_into_another_database_is_pending_there() {
 
 #[test]
 fn a_transaction_copies_at_once() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut client = server.client();
         fill_all(&mut client);
         for request in [
@@ -158,7 +144,7 @@ fn array(numbers: impl Iterator<Item = usize>) -> Vec<String> {
 
 #[test]
 fn many_elements_are_popped_at_once_and_answered_in_order() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let (mut popper, mut other) = (server.client(), server.client());
         for (request, popped) in [
             ("LPOP list 49000", array(0..49_000)),
@@ -168,7 +154,7 @@ fn many_elements_are_popped_at_once_and_answered_in_order() {
         ] {
             other.say("DEL list");
             fill_list(&mut other);
-            send(&mut popper, request);
+            popper.tell(request);
             let (before, after) = (
                 format!(":{LARGE}"),
                 format!(":{}", LARGE - (popped.len() - 1)),
@@ -192,7 +178,7 @@ fn many_elements_are_popped_at_once_and_answered_in_order() {
 
 #[test]
 fn a_trimmed_list_is_short_at_once_whoever_reads_it() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let (mut reader, mut other) = (server.client(), server.client());
         for (request, kept) in [
             ("LTRIM list 100 49899", 100..49_900),
@@ -202,7 +188,7 @@ fn a_trimmed_list_is_short_at_once_whoever_reads_it() {
         ] {
             other.say("DEL list");
             fill_list(&mut other);
-            send(&mut reader, "LRANGE list 0 -1");
+            reader.tell("LRANGE list 0 -1");
             assert_eq!(other.say(request), "+OK");
             let read = reader.reply().expect("a reply");
             assert!(read == array(0..LARGE) || read == array(kept.clone()));
@@ -213,7 +199,7 @@ fn a_trimmed_list_is_short_at_once_whoever_reads_it() {
 
 #[test]
 fn in_a_transaction_many_elements_go_at_once() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut client = server.client();
         fill_list(&mut client);
         for request in [
@@ -235,7 +221,7 @@ fn in_a_transaction_many_elements_go_at_once() {
 
 #[test]
 fn who_waits_to_move_an_element_waits_for_long_work_on_the_target_too() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let (mut mover, mut worker, mut other) =
             (server.client(), server.client(), server.client());
         fill_list(&mut other);
@@ -244,19 +230,19 @@ fn who_waits_to_move_an_element_waits_for_long_work_on_the_target_too() {
             ("LREM to 0 1", LARGE - 1),
             ("LINSERT to BEFORE 49999 new", LARGE + 1),
         ] {
-            send(&mut mover, "BLMOVE from to LEFT RIGHT 0");
+            mover.tell("BLMOVE from to LEFT RIGHT 0");
             wait_until("it waits", || {
                 other.say("INFO clients").contains("blocked_clients:1")
             });
-            send(&mut worker, work);
+            worker.tell(work);
             let command = format!(
                 "cmd={} ",
                 work.split(' ').next().expect("a name").to_lowercase()
             );
             wait_until("it works", || other.say("CLIENT LIST").contains(&command));
             assert_eq!(other.say("RPUSH from moved"), ":1");
-            assert_eq!(next(&mut mover), "\"moved\"");
-            assert!(next(&mut worker).starts_with(':'));
+            assert_eq!(mover.hear(), "\"moved\"");
+            assert!(worker.hear().starts_with(':'));
             assert_eq!(other.say("LINDEX to -1"), "\"moved\"", "{work}");
             assert_eq!(other.say("LLEN to"), format!(":{}", left + 1), "{work}");
             other.say("RPOP to");
@@ -277,7 +263,7 @@ fn numbers(reply: &[String], letter: char) -> Vec<usize> {
 
 #[test]
 fn a_page_of_everything_is_of_one_moment() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let (mut scanner, mut other) = (server.client(), server.client());
         fill_all(&mut other);
         for (request, letter, lines, add, remove) in [
@@ -310,7 +296,7 @@ fn a_page_of_everything_is_of_one_moment() {
                 "ZREM zset m0",
             ),
         ] {
-            send(&mut scanner, request);
+            scanner.tell(request);
             let changes = [add, remove].map(|change| other.say(change));
             assert_eq!(changes, [":1", ":1"], "{request}");
             let page = scanner.reply().expect("a page");
@@ -333,7 +319,7 @@ fn a_page_of_everything_is_of_one_moment() {
 
 #[test]
 fn a_long_page_ends_where_the_next_one_begins() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut client = server.client();
         fill_all(&mut client);
         for (scan, letter) in [
@@ -363,13 +349,13 @@ fn a_long_page_ends_where_the_next_one_begins() {
 
 #[test]
 fn many_random_elements_are_different_unless_they_may_repeat() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let (mut asker, mut other) = (server.client(), server.client());
         fill_all(&mut other);
         for command in ["HRANDFIELD hash", "SRANDMEMBER texts", "ZRANDMEMBER zset"] {
             let letter = if command.starts_with('H') { 'f' } else { 'm' };
             for (count, expected) in [(10_000, 10_000), (40_000, 40_000), (1_000_000, LARGE)] {
-                send(&mut asker, &format!("{command} {count}"));
+                asker.tell(&format!("{command} {count}"));
                 assert_eq!(other.say("PING"), "+PONG");
                 let reply = asker.reply().expect("a reply");
                 let mut picked = numbers(&reply, letter);
@@ -389,7 +375,7 @@ fn many_random_elements_are_different_unless_they_may_repeat() {
 
 #[test]
 fn random_fields_are_those_whose_time_is_not_up() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut client = server.client();
         client.say("DEBUG SET-ACTIVE-EXPIRE 0");
         fill(&mut client, "HSET hash", |n| {
@@ -455,10 +441,10 @@ fn rows(reply: &[String]) -> Vec<&[String]> {
 
 #[test]
 fn a_sort_by_other_keys_is_of_one_moment() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let (mut sorter, mut writer) = (server.client(), server.client());
         fill_sorted(&mut writer);
-        send(&mut sorter, BY_WEIGHT);
+        sorter.tell(BY_WEIGHT);
         // Each element changes its weight and then its hash, one element after the other, in the order of the list. The
         // new weights are behind all others, and in the order of the list.
         for n in 0..1000 {
@@ -510,7 +496,7 @@ fn a_sort_by_other_keys_is_of_one_moment() {
 
 #[test]
 fn keys_that_come_and_go_meanwhile_come_and_go_afterwards() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         for meanwhile in ["FLUSHALL", "SWAPDB 0 1", "DEL list", "FLUSHDB ASYNC"] {
             let (mut sorter, mut writer) = (server.client(), server.client());
             fill_sorted(&mut writer);
@@ -523,7 +509,7 @@ fn keys_that_come_and_go_meanwhile_come_and_go_afterwards() {
                 &mut writer,
                 (100..150).map(|n| format!("SET w_e{n} 0 PXAT 1")),
             );
-            send(&mut sorter, BY_WEIGHT);
+            sorter.tell(BY_WEIGHT);
             wait_until("it sorts", || {
                 writer.say("CLIENT LIST").contains("cmd=sort ")
             });
@@ -547,14 +533,14 @@ fn keys_that_come_and_go_meanwhile_come_and_go_afterwards() {
 
 #[test]
 fn a_stored_sort_by_fields_is_pending_and_in_a_transaction_at_once() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let (mut sorter, mut other) = (server.client(), server.client());
         fill_sorted(&mut other);
         const STORED: &str = "SORT list BY h_*->g DESC LIMIT 0 5000 GET # GET h_*->f STORE to";
-        send(&mut sorter, STORED);
+        sorter.tell(STORED);
         let seen = other.say("LLEN to");
         assert!([":0", ":10000"].contains(&seen.as_str()), "{seen}");
-        assert_eq!(next(&mut sorter), ":10000");
+        assert_eq!(sorter.hear(), ":10000");
         let expected = format!("*4 \"e{}\" \"old\" \"e{}\" \"old\"", SORTED - 1, SORTED - 2);
         assert_eq!(other.say("LRANGE to 0 3"), expected);
         for request in [
@@ -576,12 +562,12 @@ fn a_stored_sort_by_fields_is_pending_and_in_a_transaction_at_once() {
 
 #[test]
 fn whoever_asked_for_a_long_sort_may_leave() {
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let mut client = server.client();
         fill_sorted(&mut client);
         for _ in 0..4 {
             let mut quitter = server.client();
-            send(&mut quitter, BY_WEIGHT);
+            quitter.tell(BY_WEIGHT);
             drop(quitter);
         }
         fill_sorted(&mut client);
@@ -595,11 +581,11 @@ fn whoever_asked_for_a_long_sort_may_leave() {
 #[test]
 fn a_long_string_is_counted_as_of_one_moment_whoever_writes_to_it() {
     const BITS: usize = 300;
-    at_all_shard_counts(|server| {
+    at_all_shards("", |server| {
         let (mut counter, mut writer) = (server.client(), server.client());
         let last = 8 * 8 * 1024 * 1024;
         assert_eq!(writer.say(&format!("SETBIT k {last} 1")), ":0");
-        (0..50).for_each(|_| send(&mut counter, "BITCOUNT k"));
+        (0..50).for_each(|_| counter.tell("BITCOUNT k"));
         // Alternately from both ends, so that whoever reads slowly would see one end too early and the other too late.
         for n in 0..BITS {
             let at = if n % 2 == 0 { n } else { last - n };
@@ -607,7 +593,7 @@ fn a_long_string_is_counted_as_of_one_moment_whoever_writes_to_it() {
         }
         let mut before = 1;
         for _ in 0..50 {
-            let count: usize = next(&mut counter)[1..].parse().expect("a number");
+            let count: usize = counter.hear()[1..].parse().expect("a number");
             assert!((before..=BITS + 1).contains(&count));
             before = count;
         }

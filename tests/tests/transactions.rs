@@ -1,29 +1,8 @@
 //! Transactions of several clients, on keys that lie in several shards.
 
-use std::thread::JoinHandle;
-
-use ostraka_server::os::threads;
-
 use ostraka_tests::client::Client;
 use ostraka_tests::reply::encode;
-use ostraka_tests::server::{TestServer, wait_until};
-
-fn at_all_shards(lines: &str, test: impl Fn(&TestServer)) {
-    for shards in [1, 2, 4] {
-        test(&TestServer::start(shards, lines));
-    }
-}
-
-fn info(client: &mut Client, field: &str) -> u64 {
-    let info = client.say("INFO");
-    let (_, rest) = info.split_once(&format!("{field}:")).expect("a field");
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).expect("an end");
-    rest[..digits].parse().expect("a number")
-}
-
-fn in_background(run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    threads::spawn("client", run).expect("a thread")
-}
+use ostraka_tests::server::{TestServer, at_all_shards, in_background, wait_until};
 
 /// Keys that lie all over the shards.
 fn keys() -> impl Iterator<Item = String> {
@@ -44,7 +23,7 @@ fn a_key_that_another_client_changes_ends_the_transaction() {
             one.say("SET done 1");
             assert_eq!(one.say("EXEC"), "*1 +OK");
         }
-        assert_eq!(info(&mut one, "total_watched_keys"), 0);
+        assert_eq!(one.info("total_watched_keys"), 0);
     });
 }
 
@@ -124,12 +103,10 @@ fn a_client_that_leaves_watches_nothing_any_more() {
                 client
             })
             .collect();
-        assert_eq!(info(&mut asker, "total_watched_keys"), 13);
-        assert_eq!(info(&mut asker, "watching_clients"), 8);
+        assert_eq!(asker.info("total_watched_keys"), 13);
+        assert_eq!(asker.info("watching_clients"), 8);
         drop(leaving);
-        wait_until("all are gone", || {
-            info(&mut asker, "total_watched_keys") == 0
-        });
+        wait_until("all are gone", || asker.info("total_watched_keys") == 0);
         assert_eq!(asker.say("SET a 1"), "+OK");
     });
 }
@@ -257,8 +234,8 @@ fn a_refused_exec_watches_nothing_any_more() {
                 });
             }
             assert!(one.say(refuse).starts_with("-EXECABORT"));
-            assert_eq!(info(&mut other, "total_watched_keys"), 0);
-            assert_eq!(info(&mut other, "watching_clients"), 0);
+            assert_eq!(other.info("total_watched_keys"), 0);
+            assert_eq!(other.info("watching_clients"), 0);
             assert_eq!(other.say("CONFIG SET maxmemory 0"), "+OK");
             wait_until("there is memory", || other.say("SET x y") == "+OK");
             one.say("MULTI");
@@ -281,7 +258,7 @@ fn a_pause_of_writes_holds_a_transaction_that_writes() {
         other.say("CLIENT PAUSE 100000 WRITE");
         assert_eq!(reader.say("EXEC"), "*1 (nil)");
         one.send(&encode(&["EXEC"]));
-        wait_until("it waits", || info(&mut other, "blocked_clients") == 1);
+        wait_until("it waits", || other.info("blocked_clients") == 1);
         assert_eq!(other.say("GET a"), "(nil)");
         other.say("CLIENT UNPAUSE");
         assert_eq!(one.reply().expect("a reply").join(" "), "*2 (nil) +OK");
