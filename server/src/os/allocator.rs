@@ -132,7 +132,8 @@ pub fn purge() {
     for arena in 0..arenas {
         for kind in ["dirty", "muzzy"] {
             let decay = format!("arena.{arena}.{kind}_decay_ms\0");
-            // Setting the time after which pages are given back to none gives them back now.
+            // Setting the time after which pages are given back to none gives them back now. What could be set can be set
+            // back.
             // SAFETY: jemalloc documents this number as an `ssize_t`.
             if let Ok(usual) = unsafe { raw::update::<isize>(decay.as_bytes(), 0) } {
                 // SAFETY: as above.
