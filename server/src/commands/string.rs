@@ -40,12 +40,12 @@ fn get(c: &mut Call<'_>) -> Outcome {
 /// Replies the string at `key`, or that there is none. Whether there is one.
 #[inline]
 pub fn reply_value(c: &mut Call<'_>, key: Key<'_>) -> Result<bool, Fault> {
-    let entry = c.db.string(key)?;
-    match &entry {
-        Some(entry) => reply_string(&mut c.reply, entry),
-        None => c.reply.null(),
-    }
-    Ok(entry.is_some())
+    let Some(entry) = c.db.string(key)? else {
+        c.reply.null();
+        return Ok(false);
+    };
+    reply_string(&mut c.reply, &entry);
+    Ok(true)
 }
 
 command! { MGET =
