@@ -3,8 +3,8 @@
 //! Readers use [`HashRef`], writers [`HashMut`], over all forms:
 //!
 //! ```text
-//!  packed           field value field value ...                     inside the entry
-//!  packed, timed    alarm field value deadline field value ...      the same once a field has a deadline; 0 is none
+//!  packed           field field field ...                           inside the entry (`hashes/small.rs`)
+//!  packed, timed    alarm field deadline field deadline ...         the same once a field has a deadline; 0 is none
 //!  large            a table of fields (`raw/field.rs`)              [`Hash`], once it outgrows its [`Limits`]
 //! ```
 //! A hash goes from the left to the right only, as in Redis, whose names for these are `listpack`, `listpackex` and
@@ -119,6 +119,16 @@ impl<'a> HashRef<'a> {
         fields.filter(move |field| field.is_live(self.now_ms))
     }
 
+    /// Shows all fields to `see`: in less time than [`Self::iter`] takes, which has the form to look at for each.
+    #[inline]
+    pub fn for_each(self, see: impl FnMut(FieldRef<'a>)) {
+        let is_live = |field: &FieldRef<'_>| field.is_live(self.now_ms);
+        match self.form {
+            Form::Small(small) => small.iter().filter(is_live).for_each(see),
+            Form::Large(hash) => hash.iter().filter(is_live).for_each(see),
+        }
+    }
+
     /// Whether some field has a deadline, so that fewer may be there than are counted.
     pub fn is_timed(self) -> bool {
         match self.form {
@@ -140,7 +150,7 @@ impl<'a> HashRef<'a> {
     pub fn scan(self, cursor: u64, count: usize, mut emit: impl FnMut(FieldRef<'a>)) -> u64 {
         match self.form {
             Form::Small(_) => {
-                self.iter().for_each(emit);
+                self.for_each(emit);
                 0
             }
             Form::Large(hash) => hash.scan(cursor, count, |field| {

@@ -1,7 +1,8 @@
 //! Small collections: all elements one after the other in one block of bytes, mostly inside the key's entry.
 //!
 //! An element costs one byte more than its text; an integer costs less than its digits. What is looked for is found by
-//! walking, which is why collections leave this form when they grow (`hash-max-listpack-entries` and its like).
+//! walking, which is why collections leave this form when they grow (`hash-max-listpack-entries` and its like). Hashes
+//! have blocks of their own (`hashes/small.rs`), in which a field's texts share a head (`pair.rs`).
 //!
 //! ```text
 //!  ┌───────┬─────────┬─────────┬─────
@@ -24,18 +25,22 @@
 
 mod edit;
 mod element;
+mod pair;
 
+pub(crate) use edit::exchange;
 pub use edit::{Edit, Storage};
 pub use element::Element;
+pub(crate) use element::{HEAD_MAX, decode, size_at};
+pub(crate) use pair::{Needle, Pair};
 
 use std::ops::Range;
 
-use element::{back_len, decode, size_at};
+use element::back_len;
 
 /// Bytes of the count.
 pub const HEAD: usize = 2;
 
-/// A block that is walked from the front only: hashes, sets and sorted sets.
+/// A block that is walked from the front only: sets and sorted sets.
 pub type Forward<'a> = Packed<'a, false>;
 /// A block that is walked from both ends, for one byte more per element: lists.
 pub type Both<'a> = Packed<'a, true>;
@@ -72,13 +77,7 @@ impl<'a, const BACK: bool> Packed<'a, BACK> {
     /// Number of elements.
     #[inline]
     pub fn len(self) -> usize {
-        match self.bytes {
-            [low, high, ..] => match u16::from_le_bytes([*low, *high]) {
-                u16::MAX => self.iter().count(),
-                count => usize::from(count),
-            },
-            _ => 0,
-        }
+        stored_count(self.bytes).unwrap_or_else(|| self.iter().count())
     }
 
     /// The elements in order.
@@ -111,37 +110,21 @@ impl<'a, const BACK: bool> Packed<'a, BACK> {
         items.nth(index)
     }
 
-    /// Where the first element begins, if there is one.
-    pub fn start(self) -> usize {
-        HEAD
-    }
-
     pub fn first(self) -> Option<Item<'a>> {
         self.iter().next()
     }
 
-    /// The first element equal to `text`, if the elements counted in `step`s are looked at: with 2, fields and not values.
+    /// The first element equal to `text`, if the elements counted in `step`s are looked at: with 2, members and not scores.
     /// Finds what was put in by [`Element::of`].
     #[inline]
     pub fn find(self, text: &[u8], step: usize) -> Option<Item<'a>> {
-        self.find_from(HEAD, text, step)
-    }
-
-    /// The same from the element that begins at `at` on.
-    #[inline]
-    pub fn find_from(self, at: usize, text: &[u8], step: usize) -> Option<Item<'a>> {
         let needle = Element::of(text);
         let (head, len) = needle.head();
-        self.find_encoded(at, &head[..len], needle.tail(), step)
+        self.find_encoded(&head[..len], needle.tail(), step)
     }
 
-    fn find_encoded(
-        self,
-        mut at: usize,
-        head: &[u8],
-        tail: &[u8],
-        step: usize,
-    ) -> Option<Item<'a>> {
+    fn find_encoded(self, head: &[u8], tail: &[u8], step: usize) -> Option<Item<'a>> {
+        let mut at = HEAD;
         loop {
             let rest = self.bytes.get(at..)?;
             if rest.starts_with(head) && rest[head.len()..].starts_with(tail) {
@@ -167,13 +150,10 @@ impl<'a, const BACK: bool> Packed<'a, BACK> {
         }
         let mut items = self.iter();
         let count = items.by_ref().count();
-        let stored = match self.bytes {
-            [low, high, ..] => usize::from(u16::from_le_bytes([*low, *high])),
-            _ => return false,
-        };
         count > 0
             && items.front == self.bytes.len()
-            && stored == count.min(usize::from(u16::MAX))
+            && stored_count(self.bytes)
+                .map_or(count >= usize::from(u16::MAX), |stored| stored == count)
             && (!BACK || self.leads_back(count))
     }
 }
@@ -183,6 +163,18 @@ impl<const BACK: bool> Packed<'_, BACK> {
     fn leads_back(self, count: usize) -> bool {
         let mut items = self.iter();
         (0..count).all(|_| items.step_back().is_some()) && items.back == HEAD
+    }
+}
+
+/// The number that a block begins with; `None` if there are too many to be counted there.
+#[inline]
+pub(crate) fn stored_count(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [low, high, ..] => match u16::from_le_bytes([*low, *high]) {
+            u16::MAX => None,
+            count => Some(usize::from(count)),
+        },
+        _ => Some(0),
     }
 }
 

@@ -1,25 +1,30 @@
 //! Hashes in all forms against a map; fields' deadlines included. valgrind runs this binary, too.
 
+mod texts;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use ostraka_datatypes::db::Db;
 use ostraka_datatypes::hash::{Seed, hash};
 use ostraka_datatypes::hashes::{self, FieldTtl, HashMut, HashRef, Limits};
-use ostraka_datatypes::raw::entry::{Encoding, Entry, Type};
+use ostraka_datatypes::raw::entry::{Encoding, Entry, Held, Type};
 use ostraka_datatypes::raw::table::prefetch;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use texts::text;
+
 /// Made once: each leaks a little.
 static SEED: LazyLock<Seed> = LazyLock::new(|| Seed::new(5));
 
+/// Fields are named by their place in a list of names.
 #[derive(Clone, Debug)]
 enum Op {
-    Set(u32, Vec<u8>, FieldTtl),
-    SetAll(Vec<(u32, Vec<u8>)>),
-    Remove(u32),
-    Deadline(u32, Option<u64>),
+    Set(usize, Vec<u8>, FieldTtl),
+    SetAll(Vec<(usize, Vec<u8>)>),
+    Remove(usize),
+    Deadline(usize, Option<u64>),
     Expire(usize),
     Pass(u64),
     Copy,
@@ -27,20 +32,8 @@ enum Op {
 
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>;
 
-fn name(number: u32) -> Vec<u8> {
-    match number % 3 {
-        0 => number.to_string().into_bytes(),
-        1 => format!("field:{number}").into_bytes(),
-        _ => vec![b'f'; number as usize % 90],
-    }
-}
-
-fn value() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        3 => any::<i32>().prop_map(|number| number.to_string().into_bytes()),
-        3 => vec(any::<u8>(), 0..20),
-        1 => vec(any::<u8>(), 0..300),
-    ]
+fn names() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    vec(text(), 1..30)
 }
 
 fn op(timed: bool) -> impl Strategy<Value = Op> {
@@ -54,10 +47,10 @@ fn op(timed: bool) -> impl Strategy<Value = Op> {
     let deadline =
         (1_u64..200, any::<bool>()).prop_map(move |(at, some)| (timed && some).then_some(at));
     prop_oneof![
-        10 => (0_u32..60, value(), ttl()).prop_map(|(name, value, ttl)| Op::Set(name, value, ttl)),
-        2 => vec((0_u32..60, value()), 0..12).prop_map(Op::SetAll),
-        5 => (0_u32..60).prop_map(Op::Remove),
-        5 => (0_u32..60, deadline).prop_map(|(name, deadline)| Op::Deadline(name, deadline)),
+        10 => (any::<usize>(), text(), ttl()).prop_map(|(name, value, ttl)| Op::Set(name, value, ttl)),
+        2 => vec((any::<usize>(), text()), 0..12).prop_map(Op::SetAll),
+        5 => any::<usize>().prop_map(Op::Remove),
+        5 => (any::<usize>(), deadline).prop_map(|(name, deadline)| Op::Deadline(name, deadline)),
         2 => (0_usize..5).prop_map(Op::Expire),
         2 => (0_u64..20).prop_map(Op::Pass),
         1 => Just(Op::Copy),
@@ -70,10 +63,15 @@ fn live(model: &Model, name: &[u8], now: u64) -> Option<(Vec<u8>, Option<u64>)> 
 }
 
 struct Twins {
+    names: Vec<Vec<u8>>,
     entry: Entry,
     model: Model,
     now: u64,
     limits: Limits,
+}
+
+fn name(names: &[Vec<u8>], number: usize) -> Vec<u8> {
+    names[number % names.len()].clone()
 }
 
 impl Twins {
@@ -82,7 +80,7 @@ impl Twins {
         let mut hash = HashMut::of(&mut self.entry, now, limits);
         match op {
             Op::Set(number, value, ttl) => {
-                let name = name(number);
+                let name = name(&self.names, number);
                 let old = live(&self.model, &name, now);
                 assert_eq!(hash.set(&name, &value, ttl), old.is_none());
                 let deadline = match ttl {
@@ -95,7 +93,7 @@ impl Twins {
             Op::SetAll(fields) => {
                 let fields: Vec<_> = fields
                     .into_iter()
-                    .map(|(number, value)| (name(number), value))
+                    .map(|(number, value)| (name(&self.names, number), value))
                     .collect();
                 let mut added = 0;
                 for (name, value) in &fields {
@@ -106,13 +104,13 @@ impl Twins {
                 assert_eq!(hash.set_all(fields), added);
             }
             Op::Remove(number) => {
-                let name = name(number);
+                let name = name(&self.names, number);
                 let was_live = live(&self.model, &name, now).is_some();
                 assert_eq!(hash.remove(&name), was_live);
                 self.model.remove(&name);
             }
             Op::Deadline(number, deadline) => {
-                let name = name(number);
+                let name = name(&self.names, number);
                 hash.set_deadline(&name, deadline);
                 if let Some(field) = self.model.get_mut(&name) {
                     field.1 = deadline;
@@ -155,7 +153,7 @@ impl Twins {
                 .map(|field| (field.value.to_vec(), field.deadline));
             assert_eq!(found, live(&self.model, name, self.now));
         }
-        assert!(hash.get(b"nobody").is_none());
+        assert!(hash.get(b"nobody of them").is_none());
         self.check_scan(hash, &expected);
         let mut rolls = self.now;
         let mut dice = || {
@@ -183,9 +181,10 @@ impl Twins {
     }
 }
 
-fn run(ops: Vec<Op>, entries: usize, text: usize) -> Encoding {
+fn run(names: Vec<Vec<u8>>, ops: Vec<Op>, entries: usize, text: usize) -> Encoding {
     let seed = *SEED;
     let mut twins = Twins {
+        names,
         entry: Entry::packed(Type::Hash, b"key", &[], None),
         model: Model::new(),
         now: 1,
@@ -204,28 +203,46 @@ fn run(ops: Vec<Op>, entries: usize, text: usize) -> Encoding {
 
 proptest! {
     #[test]
-    fn packed_hashes_are_maps(ops in vec(op(false), 1..80)) {
-        prop_assert_eq!(run(ops, 100, 1000), Encoding::Listpack);
+    fn packed_hashes_are_maps(names in names(), ops in vec(op(false), 1..80)) {
+        prop_assert_eq!(run(names, ops, 100, 100_000), Encoding::Listpack);
     }
 
     #[test]
-    fn large_hashes_are_maps(ops in vec(op(false), 1..80)) {
-        run(ops, 0, 0);
+    fn large_hashes_are_maps(names in names(), ops in vec(op(false), 1..80)) {
+        run(names, ops, 0, 0);
     }
 
     #[test]
-    fn deadlines_of_packed_hashes_are_kept(ops in vec(op(true), 1..80)) {
-        prop_assert_ne!(run(ops, 100, 1000), Encoding::Hashtable);
+    fn deadlines_of_packed_hashes_are_kept(names in names(), ops in vec(op(true), 1..80)) {
+        prop_assert_ne!(run(names, ops, 100, 100_000), Encoding::Hashtable);
     }
 
     #[test]
-    fn deadlines_of_large_hashes_are_kept(ops in vec(op(true), 1..80)) {
-        run(ops, 0, 0);
+    fn deadlines_of_large_hashes_are_kept(names in names(), ops in vec(op(true), 1..80)) {
+        run(names, ops, 0, 0);
     }
 
     #[test]
-    fn hashes_grow_from_form_to_form(ops in vec(op(true), 1..80)) {
-        run(ops, 10, 60);
+    fn hashes_grow_from_form_to_form(names in names(), ops in vec(op(true), 1..80)) {
+        run(names, ops, 10, 60);
+    }
+
+    #[test]
+    fn foreign_bytes_never_lead_out_of_a_packed_hash(bytes in vec(any::<u8>(), 0..200), text in text()) {
+        for timed in [false, true] {
+            let mut entry = Entry::packed(Type::Hash, b"key", &bytes, None);
+            if timed {
+                entry.set_packed_ex(&bytes);
+            }
+            let hash = HashRef::of(&entry, 0);
+            let fields: Vec<_> = hash.iter().collect();
+            let texts = fields.iter().map(|field| field.name.len().min(bytes.len()));
+            prop_assert!(texts.sum::<usize>() <= 20 * bytes.len());
+            for name in fields.iter().map(|field| field.name.to_vec()).chain([text.clone()]) {
+                let _found = hash.get(&name);
+            }
+            let _counted = (hash.len(), hash.live(), hashes::alarm(&entry), hashes::earliest(&entry));
+        }
     }
 }
 
@@ -247,6 +264,77 @@ fn a_hash_becomes_large_beyond_its_limits() {
     assert_eq!(twin.encoding(), Encoding::Hashtable);
     HashMut::of(&mut entry, 1, limits).set(b"a", b"123456789", FieldTtl::Clear);
     assert_eq!(entry.encoding(), Encoding::Hashtable);
+}
+
+#[test]
+fn fields_take_the_bytes_that_are_promised() {
+    let long = "a text of 64 bytes, which is the longest in a small hash: 012345".to_owned();
+    for (name, value, bytes) in [
+        ("", "", 1),
+        ("field00000", "1234567890", 16),
+        ("field00000", "value00000", 21),
+        ("fourteen bytes", "fourteen bytes", 29),
+        ("fifteen bytes!!", "", 17),
+        ("1", "127", 3),
+        ("128", "100000", 7),
+        (&long, "x", 1 + 66 + 1),
+        (&long, &long, 1 + 66 + 66),
+    ] {
+        let mut entry = Entry::packed(Type::Hash, b"key", &[], None);
+        let limits = Limits {
+            entries: 9,
+            text: 64,
+            seed: *SEED,
+        };
+        HashMut::of(&mut entry, 1, limits).set(name.as_bytes(), value.as_bytes(), FieldTtl::Clear);
+        let Held::Packed(block) = entry.held() else {
+            panic!("a packed hash");
+        };
+        assert_eq!(block.len(), 2 + bytes, "{name} {value}");
+    }
+}
+
+/// Five fields of 10 bytes with values of 10 under a key of 13: one class of the allocator below what would be 8 bytes more.
+#[test]
+fn a_small_hash_of_five_fields_takes_128_bytes() {
+    let limits = Limits {
+        entries: 128,
+        text: 64,
+        seed: *SEED,
+    };
+    let mut entry = Entry::packed(Type::Hash, b"hash:00000001", &[], None);
+    let names = [
+        "field00000",
+        "field00001",
+        "field00002",
+        "field00003",
+        "field00004",
+    ];
+    let fields = names.map(|name| (name.as_bytes(), &b"value00000"[..]));
+    HashMut::of(&mut entry, 1, limits).set_all(fields.into_iter());
+    assert_eq!(entry.memory_usage(), 128);
+}
+
+#[test]
+fn fields_beyond_the_count_are_walked() {
+    let limits = Limits {
+        entries: 100_000,
+        text: 64,
+        seed: *SEED,
+    };
+    // Put together here: setting so many one by one would look through all of them each time.
+    let name = |number: u32| format!("f{number:05}").into_bytes();
+    let field = |number| [vec![0x60], name(number)].concat();
+    let block = [vec![0xff; 2], (0..65_540).flat_map(field).collect()].concat();
+    let mut entry = Entry::packed(Type::Hash, b"key", &block, None);
+    let mut hash = HashMut::of(&mut entry, 1, limits);
+    for number in 0..10 {
+        assert_eq!(hash.read().len(), 65_540 - number as usize);
+        assert!(hash.remove(&name(number)));
+    }
+    assert_eq!(hash.read().len(), 65_530);
+    assert!(hash.set(b"another", b"", FieldTtl::Clear));
+    assert_eq!(hash.read().iter().count(), 65_531);
 }
 
 /// Fields of 10 bytes with values of 10, as many as fill a table well.

@@ -1,134 +1,150 @@
-//! Hashes in a packed block, with room for deadlines or without.
+//! Small hashes: all fields one after the other in one block of bytes inside the key's entry.
+//!
+//! ```text
+//!  ┌───────┬───────┬───────┬───────┬─────
+//!  │ count │ field │ field │ field │ ...                        no bytes at all: no fields
+//!  └───────┴───────┴───────┴───────┴─────
+//!  ┌───────┬───────┬───────┬──────────┬───────┬──────────┬─────
+//!  │ count │ alarm │ field │ deadline │ field │ deadline │ ...   timed
+//!  └───────┴───────┴───────┴──────────┴───────┴──────────┴─────
+//!   of fields, u16, little-endian; 65535: that many or more, walk to know
+//!
+//!  field             a pair of name and value (`packed/pair.rs`)
+//!  alarm, deadline   integer elements (`packed.rs`), Unix ms; 0 is none
+//! ```
+//!
+//! As in all packed blocks, no bytes, however wrong, make a reader leave the block: it comes to an end instead.
 
 use std::ops::Range;
 
 use super::{FieldRef, FieldTtl};
-use crate::packed::{Edit, Element, Forward, Item, Items, Storage};
+use crate::packed::{self, Element, HEAD, Needle, Pair, Storage};
 
 /// A packed hash to be read.
 #[derive(Clone, Copy)]
 pub(super) struct Small<'a> {
-    block: Forward<'a>,
+    bytes: &'a [u8],
     timed: bool,
 }
 
-/// The places of a field's elements.
+/// Where a field lies.
 struct Place {
-    name: Range<usize>,
-    value: Range<usize>,
-    /// Empty, at the value's end, in a block without deadlines.
+    /// All its bytes.
+    whole: Range<usize>,
+    /// Empty, at the end, in a block without deadlines.
     deadline: Range<usize>,
-}
-
-impl Place {
-    fn whole(&self) -> Range<usize> {
-        self.name.start..self.deadline.end
-    }
 }
 
 impl<'a> Small<'a> {
     #[inline]
     pub fn plain(bytes: &'a [u8]) -> Self {
-        let block = Forward::new(bytes);
-        Self {
-            block,
-            timed: false,
-        }
+        let timed = false;
+        Self { bytes, timed }
     }
 
     #[inline]
     pub fn timed(bytes: &'a [u8]) -> Self {
-        let block = Forward::new(bytes);
-        Self { block, timed: true }
+        let timed = true;
+        Self { bytes, timed }
     }
 
     pub fn is_timed(self) -> bool {
         self.timed
     }
 
-    /// Elements that make a field.
-    #[inline]
-    fn step(self) -> usize {
-        if self.timed { 3 } else { 2 }
-    }
-
     /// Where the first field begins.
     #[inline]
     fn start(self) -> usize {
-        let alarm = self.timed.then(|| self.block.first()).flatten();
-        alarm.map_or(self.block.start(), |alarm| alarm.range.end)
+        HEAD + self.alarm_place().len()
+    }
+
+    /// Empty in a block without deadlines.
+    #[inline]
+    fn alarm_place(self) -> Range<usize> {
+        HEAD..HEAD + self.alarm_element().map_or(0, |(_, size)| size)
+    }
+
+    pub fn alarm(self) -> Option<u64> {
+        deadline_of(self.alarm_element()?.0)
+    }
+
+    #[inline]
+    fn alarm_element(self) -> Option<(Element<'a>, usize)> {
+        if !self.timed {
+            return None;
+        }
+        packed::decode(self.bytes, HEAD)
     }
 
     #[inline]
     pub fn len(self) -> usize {
-        self.block.len() / self.step()
+        packed::stored_count(self.bytes).unwrap_or_else(|| self.iter().count())
     }
 
     #[inline]
     pub fn iter(self) -> Fields<'a> {
-        Fields {
-            items: self.block.iter_from(self.start()),
-            timed: self.timed,
-        }
+        self.iter_from(self.start())
+    }
+
+    #[inline]
+    fn iter_from(self, at: usize) -> Fields<'a> {
+        Fields { block: self, at }
     }
 
     #[inline]
     pub fn get(self, name: &[u8]) -> Option<FieldRef<'a>> {
-        let found = self.block.find_from(self.start(), name, self.step())?;
-        let items = self.block.iter_from(found.range.start);
-        let timed = self.timed;
-        Some(Fields { items, timed }.step()?.0)
+        Some(self.find(Element::of(name))?.0)
     }
 
-    fn find(self, name: &[u8]) -> Option<(FieldRef<'a>, Place)> {
-        let found = self.block.find_from(self.start(), name, self.step())?;
-        let items = self.block.iter_from(found.range.start);
-        let timed = self.timed;
-        Fields { items, timed }.step()
-    }
-
-    pub fn alarm(self) -> Option<u64> {
-        let first = self.timed.then(|| self.block.first()).flatten()?;
-        deadline_of(first.element)
+    #[inline]
+    fn find(self, name: Element<'_>) -> Option<(FieldRef<'a>, Place)> {
+        let (needle, mut at) = (Needle::of(name), self.start());
+        while !needle.begins(self.bytes.get(at..)?) {
+            at = Pair::end(self.bytes, at)?;
+            if self.timed {
+                at += packed::size_at(self.bytes, at)?;
+            }
+        }
+        self.iter_from(at).step()
     }
 
     /// The same fields in a block with room for deadlines.
     pub fn with_deadlines(self) -> Vec<u8> {
         let mut timed = SmallMut::timed(Vec::new());
-        for field in self.iter() {
-            timed.push(field.name, field.value, None);
+        for FieldRef { name, value, .. } in self.iter() {
+            timed.push(Pair { name, value }, None);
         }
-        timed.edit.storage()
+        timed.storage
     }
 }
 
 /// Walks over a packed hash.
 pub(super) struct Fields<'a> {
-    items: Items<'a, false>,
-    timed: bool,
+    block: Small<'a>,
+    at: usize,
 }
 
 impl<'a> Fields<'a> {
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) -> Option<(FieldRef<'a>, Place)> {
-        let (name, value) = (self.items.next()?, self.items.next()?);
-        let end = value.range.end;
-        let deadline = if self.timed {
-            self.items.next()?
-        } else {
-            let element = Element::Int(0);
-            let range = end..end;
-            Item { element, range }
+        let (start, Small { bytes, timed }) = (self.at, self.block);
+        let (Pair { name, value }, pair_end) = Pair::decode(bytes, start)?;
+        let (deadline, end) = match timed {
+            true => {
+                let (element, size) = packed::decode(bytes, pair_end)?;
+                (deadline_of(element), pair_end + size)
+            }
+            false => (None, pair_end),
         };
+        self.at = end;
         let field = FieldRef {
-            name: name.element,
-            value: value.element,
-            deadline: deadline_of(deadline.element),
+            name,
+            value,
+            deadline,
         };
         let place = Place {
-            name: name.range,
-            value: value.range,
-            deadline: deadline.range,
+            whole: start..end,
+            deadline: pair_end..end,
         };
         Some((field, place))
     }
@@ -137,7 +153,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = FieldRef<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<FieldRef<'a>> {
         Some(self.step()?.0)
     }
@@ -145,7 +161,9 @@ impl<'a> Iterator for Fields<'a> {
 
 /// 0 stands for none: nothing expires in the first millisecond of 1970.
 fn deadline_of(element: Element<'_>) -> Option<u64> {
-    let ms = element.int().unwrap_or(0);
+    let Element::Int(ms) = element else {
+        return None;
+    };
     u64::try_from(ms).ok().filter(|ms| *ms > 0)
 }
 
@@ -155,87 +173,99 @@ fn element_of(deadline: Option<u64>) -> Element<'static> {
 
 /// A packed hash to be changed. Its limits are the caller's business.
 pub(super) struct SmallMut<S> {
-    edit: Edit<S, false>,
+    storage: S,
     timed: bool,
 }
 
 impl<S: Storage> SmallMut<S> {
     pub fn plain(storage: S) -> Self {
-        let edit = Edit::new(storage);
-        Self { edit, timed: false }
+        let timed = false;
+        Self { storage, timed }
     }
 
     pub fn timed(storage: S) -> Self {
-        let edit = Edit::new(storage);
-        Self { edit, timed: true }
+        let timed = true;
+        Self { storage, timed }
     }
 
     #[inline]
     fn read(&self) -> Small<'_> {
         Small {
-            block: self.edit.read(),
+            bytes: self.storage.bytes(),
             timed: self.timed,
         }
     }
 
     /// Whether there was no such field, or one whose time was up.
     pub fn set(&mut self, name: &[u8], value: &[u8], ttl: FieldTtl, now_ms: u64) -> bool {
-        let value = Element::of(value);
+        let (name, value) = (Element::of(name), Element::of(value));
+        let pair = Pair { name, value };
         let Some((old, place)) = self.read().find(name) else {
-            self.push(Element::of(name), value, ttl.after(None));
+            self.push(pair, ttl.after(None));
             return true;
         };
         let live = old.is_live(now_ms);
         let deadline = ttl.after(old.deadline.filter(|_| live));
-        if self.timed {
-            let range = place.value.start..place.deadline.end;
-            self.edit.exchange(range, 2, &[value, element_of(deadline)]);
-        } else {
-            self.edit.replace(place.value, value);
-        }
+        let count = self.read().len();
+        self.put(place.whole, count, pair, deadline);
         !live
     }
 
     /// Adds a field that is not there.
-    fn push(&mut self, name: Element<'_>, value: Element<'_>, deadline: Option<u64>) {
-        if !self.timed {
-            self.edit.push_back(&[name, value]);
-            return;
-        }
-        if self.edit.read().is_empty() {
-            self.edit.push_back(&[element_of(None)]);
-        }
-        self.edit.push_back(&[name, value, element_of(deadline)]);
+    fn push(&mut self, pair: Pair<'_>, deadline: Option<u64>) {
+        let (end, count) = (self.storage.bytes().len(), self.read().len() + 1);
+        self.put(end..end, count, pair, deadline);
+    }
+
+    /// Puts a field in the place of the bytes `range`, in a block that has `count` of them then. With the first one comes
+    /// the alarm.
+    fn put(&mut self, range: Range<usize>, count: usize, pair: Pair<'_>, deadline: Option<u64>) {
+        let (timed, first) = (self.timed, self.storage.bytes().is_empty());
+        let room = pair.room() + 2 * packed::HEAD_MAX;
+        packed::exchange(&mut self.storage, range, count, room, |out| {
+            let mut end = 0;
+            if timed && first {
+                end += element_of(None).write(out, false);
+            }
+            end += pair.write(&mut out[end..]);
+            if timed {
+                end += element_of(deadline).write(&mut out[end..], false);
+            }
+            end
+        });
     }
 
     pub fn remove(&mut self, name: &[u8]) {
-        if let Some((_, place)) = self.read().find(name) {
-            self.remove_at(place.whole());
+        if let Some((_, place)) = self.read().find(Element::of(name)) {
+            self.remove_at(place.whole);
         }
     }
 
     /// Takes a field out; with the last one, all that is left.
     fn remove_at(&mut self, whole: Range<usize>) {
-        let block = self.read();
-        match block.len() {
-            1 => {
-                let all = block.block.start()..block.block.total_bytes();
-                let count = block.block.len();
-                self.edit.remove(all, count);
-            }
-            _ => {
-                let step = block.step();
-                self.edit.remove(whole, step);
-            }
-        }
+        let left = self.read().len().saturating_sub(1);
+        packed::exchange(&mut self.storage, whole, left, 0, |_| 0);
     }
 
     pub fn set_deadline(&mut self, name: &[u8], deadline: Option<u64>) {
-        if let Some((_, place)) = self.read().find(name)
+        if let Some((_, place)) = self.read().find(Element::of(name))
             && self.timed
         {
-            self.edit.replace(place.deadline, element_of(deadline));
+            self.set_time(place.deadline, deadline);
         }
+    }
+
+    pub fn set_alarm(&mut self, alarm: Option<u64>) {
+        let place = self.read().alarm_place();
+        if !place.is_empty() {
+            self.set_time(place, alarm);
+        }
+    }
+
+    fn set_time(&mut self, range: Range<usize>, ms: Option<u64>) {
+        let mut element = [0; packed::HEAD_MAX];
+        let size = element_of(ms).write(&mut element, false);
+        self.storage.splice(range, &element[..size]);
     }
 
     pub fn expire(&mut self, now_ms: u64, budget: usize, mut gone: impl FnMut(u64)) {
@@ -247,15 +277,8 @@ impl<S: Storage> SmallMut<S> {
             let Some((deadline, place)) = due else {
                 return;
             };
-            self.remove_at(place.whole());
+            self.remove_at(place.whole);
             gone(deadline);
-        }
-    }
-
-    pub fn set_alarm(&mut self, alarm: Option<u64>) {
-        if let Some(first) = self.edit.read().first() {
-            let range = first.range;
-            self.edit.replace(range, element_of(alarm));
         }
     }
 }

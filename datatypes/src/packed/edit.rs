@@ -133,40 +133,53 @@ impl<S: Storage, const BACK: bool> Edit<S, BACK> {
         count: usize,
         elements: &[Element<'_>],
     ) -> usize {
-        let (before, old) = (self.read().len(), self.storage.bytes().len());
-        let fresh = old == 0;
-        assert!(
-            !fresh || range.start <= HEAD && count == 0,
-            "there is nothing to take out"
-        );
-        let after = before + elements.len() - count;
-        if after == 0 {
-            if !fresh {
-                self.storage.splice(0..old, &[]);
+        let after = self.read().len() + elements.len() - count;
+        exchange(&mut self.storage, range, after, room(elements), |out| {
+            let mut end = 0;
+            for element in elements {
+                end += element.write(&mut out[end..], BACK);
             }
-            return 0;
-        }
-        // Nearly all that goes in is short, and this is no place to allocate.
-        let (mut short, mut long) = ([0; SHORT_EDIT], Vec::new());
-        let bytes = match HEAD + room(elements) {
-            room @ 0..=SHORT_EDIT => &mut short[..room],
-            room => {
-                long.resize(room, 0);
-                &mut long[..]
-            }
-        };
-        let mut end = HEAD;
-        for element in elements {
-            end += element.write(&mut bytes[end..], BACK);
-        }
-        match fresh {
-            true => self.storage.splice(0..0, &bytes[..end]),
-            false => self.storage.splice(range, &bytes[HEAD..end]),
-        }
-        let count = u16::try_from(after).unwrap_or(u16::MAX);
-        self.storage.bytes_mut()[..HEAD].copy_from_slice(&count.to_le_bytes());
-        end - HEAD
+            end
+        })
     }
+}
+
+/// Puts what `write` writes, which answers how many bytes that is and is given `room`, in the place of the bytes `range` of
+/// a block that has `count` elements then, or goes with the last of them. Answers how many bytes it was.
+#[inline]
+pub(crate) fn exchange(
+    storage: &mut impl Storage,
+    range: Range<usize>,
+    count: usize,
+    room: usize,
+    write: impl FnOnce(&mut [u8]) -> usize,
+) -> usize {
+    let old = storage.bytes().len();
+    let fresh = old == 0;
+    assert!(!fresh || range.is_empty(), "there is nothing to take out");
+    if count == 0 {
+        if !fresh {
+            storage.splice(0..old, &[]);
+        }
+        return 0;
+    }
+    // Nearly all that goes in is short, and this is no place to allocate.
+    let (mut short, mut long) = ([0; SHORT_EDIT], Vec::new());
+    let bytes = match HEAD + room {
+        room @ 0..=SHORT_EDIT => &mut short[..room],
+        room => {
+            long.resize(room, 0);
+            &mut long[..]
+        }
+    };
+    let end = HEAD + write(&mut bytes[HEAD..]);
+    match fresh {
+        true => storage.splice(0..0, &bytes[..end]),
+        false => storage.splice(range, &bytes[HEAD..end]),
+    }
+    let count = u16::try_from(count).unwrap_or(u16::MAX);
+    storage.bytes_mut()[..HEAD].copy_from_slice(&count.to_le_bytes());
+    end - HEAD
 }
 
 impl<S: Storage> Edit<S, true> {

@@ -12,7 +12,7 @@ const SHORT_INTEGER: u8 = 0xe0;
 /// Texts from here on have their length behind the head.
 const SHORT: usize = 64;
 /// Longest head: a byte and an integer of 8.
-pub(super) const HEAD_MAX: usize = 9;
+pub(crate) const HEAD_MAX: usize = 9;
 
 /// What an element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl<'a> Element<'a> {
 
     /// Writes its bytes to the start of `out`, with what leads back over them if `back`, and answers how many they are.
     #[inline]
-    pub(super) fn write(self, out: &mut [u8], back: bool) -> usize {
+    pub(crate) fn write(self, out: &mut [u8], back: bool) -> usize {
         if let Self::Bytes(text) = self {
             assert!(text.len() < 1 << 32, "a packed text has less than 4 GiB");
         }
@@ -204,7 +204,7 @@ pub(super) fn size_before(bytes: &[u8]) -> Option<usize> {
 
 /// Size of the element at `at`, as far as its head tells; it may reach beyond the block.
 #[inline]
-pub(super) fn size_at(bytes: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn size_at(bytes: &[u8], at: usize) -> Option<usize> {
     let head = *bytes.get(at)?;
     match head {
         ..TEXT => Some(1),
@@ -231,19 +231,30 @@ fn long_len(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
 }
 
 /// The element at `at` and its size.
-#[inline]
-pub(super) fn decode(bytes: &[u8], at: usize) -> Option<(Element<'_>, usize)> {
+#[inline(always)]
+pub(crate) fn decode(bytes: &[u8], at: usize) -> Option<(Element<'_>, usize)> {
+    match *bytes.get(at)? {
+        // Most are short texts, and in line they come back in registers; all else would be too much there.
+        head @ TEXT..LONG_TEXT => {
+            let size = 1 + usize::from(head & 0x3f);
+            let text = bytes.get(at + 1..at + size)?;
+            Some((Element::Bytes(text), size))
+        }
+        head => decode_other(head, bytes, at),
+    }
+}
+
+fn decode_other(head: u8, bytes: &[u8], at: usize) -> Option<(Element<'_>, usize)> {
     let size = size_at(bytes, at)?;
     let own = bytes.get(at..at + size)?;
-    let element = match own[0] {
+    let element = match head {
         small @ ..TEXT => Element::Int(i64::from(small)),
-        TEXT..LONG_TEXT => Element::Bytes(&own[1..]),
-        head @ SHORT_INTEGER.. => {
+        SHORT_INTEGER.. => {
             // The sign is the highest of 13 bits.
             let high = ((head << 3) as i8) >> 3;
             Element::Int(i64::from(high) << 8 | i64::from(own[1]))
         }
-        head if head & 0xf0 == LONG_TEXT => Element::Bytes(&own[1 + usize::from(head & 15)..]),
+        _ if head & 0xf0 == LONG_TEXT => Element::Bytes(&own[1 + usize::from(head & 15)..]),
         _ => Element::Int(integer(&own[1..])?),
     };
     Some((element, size))

@@ -62,7 +62,7 @@ impl Digest {
             Type::Zset => ZsetRef::of(entry).iter().for_each(|(member, score)| {
                 self.add(&Digest::pair(&member.to_cow(), format_double_17(score).as_bytes()).0);
             }),
-            Type::Hash => HashRef::of(entry, now_ms).iter().for_each(|field| {
+            Type::Hash => HashRef::of(entry, now_ms).for_each(|field| {
                 let mut pair = Digest::pair(&field.name.to_cow(), &field.value.to_cow());
                 if field.deadline.is_some() {
                     pair.add(b"!!hexpire!!");

@@ -238,6 +238,7 @@ enum Part {
 }
 
 impl Part {
+    #[inline]
     fn reply(self, field: FieldRef<'_>, reply: &mut Reply<'_>) {
         if self != Self::Values {
             field.name.reply(reply);
@@ -266,8 +267,7 @@ fn list(c: &mut Call<'_>, part: Part) -> Outcome {
     let len = hash.len();
     if len <= AT_ONCE || !entry.is_large() || c.session.atomic {
         part.open(&mut c.reply, hash.live());
-        hash.iter()
-            .for_each(|field| part.reply(field, &mut c.reply));
+        hash.for_each(|field| part.reply(field, &mut c.reply));
         return Ok(());
     }
     let frozen = c.db.freeze(key)?.expect("it is large");
