@@ -33,7 +33,7 @@ COLLECTIONS = {
     "hash of 1 M, field and value": "HSET key %q %q",
     "list of 1 M": "RPUSH key %q",
     "set of 1 M integers": "SADD key %j",
-    "hashes of 5 fields, each": "HSET hash:%s " + FIVE_FIELDS,
+    "hashes of 5 fields, each": "HSET %s " + FIVE_FIELDS,
 }
 
 

@@ -77,7 +77,19 @@ impl<'a, const BACK: bool> Packed<'a, BACK> {
     /// Number of elements.
     #[inline]
     pub fn len(self) -> usize {
-        stored_count(self.bytes).unwrap_or_else(|| self.iter().count())
+        self.stored_count().unwrap_or_else(|| self.iter().count())
+    }
+
+    /// The number that the block begins with; `None` if there are too many to be counted there.
+    #[inline]
+    fn stored_count(self) -> Option<usize> {
+        match self.bytes {
+            [low, high, ..] => match u16::from_le_bytes([*low, *high]) {
+                u16::MAX => None,
+                count => Some(usize::from(count)),
+            },
+            _ => Some(0),
+        }
     }
 
     /// The elements in order.
@@ -152,7 +164,8 @@ impl<'a, const BACK: bool> Packed<'a, BACK> {
         let count = items.by_ref().count();
         count > 0
             && items.front == self.bytes.len()
-            && stored_count(self.bytes)
+            && self
+                .stored_count()
                 .map_or(count >= usize::from(u16::MAX), |stored| stored == count)
             && (!BACK || self.leads_back(count))
     }
@@ -163,18 +176,6 @@ impl<const BACK: bool> Packed<'_, BACK> {
     fn leads_back(self, count: usize) -> bool {
         let mut items = self.iter();
         (0..count).all(|_| items.step_back().is_some()) && items.back == HEAD
-    }
-}
-
-/// The number that a block begins with; `None` if there are too many to be counted there.
-#[inline]
-pub(crate) fn stored_count(bytes: &[u8]) -> Option<usize> {
-    match bytes {
-        [low, high, ..] => match u16::from_le_bytes([*low, *high]) {
-            u16::MAX => None,
-            count => Some(usize::from(count)),
-        },
-        _ => Some(0),
     }
 }
 

@@ -241,6 +241,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 fn key() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         10 => vec(any::<u8>(), 0..40),
+        1 => (any::<u8>(), 250usize..260).prop_map(|(byte, length)| vec![byte; length]),
         1 => (any::<u8>(), 65_530usize..65_540).prop_map(|(byte, length)| vec![byte; length]),
     ]
 }

@@ -65,8 +65,37 @@ proptest! {
             prop_assert_eq!(bytes, &model[..]);
             prop_assert_eq!((entry.key(), entry.deadline(), entry.kind()), (&key[..], deadline, Type::Set));
             prop_assert_eq!(entry.is_empty_collection(), model.is_empty());
-            let fields = if deadline.is_some() { 16 } else { 8 };
+            let fields = if deadline.is_some() { 14 } else { 6 };
             prop_assert_eq!(entry.memory_usage(), (fields + key.len() + model.len()).next_multiple_of(8));
         }
+    }
+}
+
+/// The payload's length leaves the header when it needs a fourth byte, and may come back below that.
+#[test]
+fn splices_across_the_length_that_the_header_holds() {
+    const SHORT: usize = 0xff_ffff;
+    for deadline in [None, Some(7)] {
+        let mut entry = Entry::packed(Type::Hash, b"key", &vec![1; SHORT - 3], deadline);
+        let mut model = vec![1; SHORT - 3];
+        for (range, with) in [
+            (0..0, 3),
+            (5..5, 1),
+            (9..9, 100),
+            (0..200, 0),
+            (0..1, 1),
+            (2..SHORT - 150, 4),
+        ] {
+            let with = vec![2; with];
+            entry.packed_mut().splice(range.clone(), &with);
+            model.splice(range, with);
+            let Held::Packed(bytes) = entry.held() else {
+                panic!("a packed block")
+            };
+            assert!(bytes == model, "{} bytes", model.len());
+            assert_eq!((entry.key(), entry.deadline()), (&b"key"[..], deadline));
+        }
+        let long = Entry::packed(Type::Hash, b"key", &vec![3; SHORT + 1], deadline);
+        assert!(matches!(long.held(), Held::Packed(bytes) if bytes.len() == SHORT + 1));
     }
 }

@@ -7,7 +7,7 @@
 //!  ┌───────┬───────┬───────┬──────────┬───────┬──────────┬─────
 //!  │ count │ alarm │ field │ deadline │ field │ deadline │ ...   timed
 //!  └───────┴───────┴───────┴──────────┴───────┴──────────┴─────
-//!   of fields, u16, little-endian; 65535: that many or more, walk to know
+//!   of fields, u8; 255: that many or more, walk to know
 //!
 //!  field             a pair of name and value (`packed/pair.rs`)
 //!  alarm, deadline   integer elements (`packed.rs`), Unix ms; 0 is none
@@ -18,7 +18,10 @@
 use std::ops::Range;
 
 use super::{FieldRef, FieldTtl};
-use crate::packed::{self, Element, HEAD, Needle, Pair, Storage};
+use crate::packed::{self, Element, Needle, Pair, Storage};
+
+/// Bytes of the count.
+const HEAD: usize = 1;
 
 /// A packed hash to be read.
 #[derive(Clone, Copy)]
@@ -78,7 +81,11 @@ impl<'a> Small<'a> {
 
     #[inline]
     pub fn len(self) -> usize {
-        packed::stored_count(self.bytes).unwrap_or_else(|| self.iter().count())
+        match self.bytes {
+            [] => 0,
+            [u8::MAX, ..] => self.iter().count(),
+            [count, ..] => usize::from(*count),
+        }
     }
 
     #[inline]
@@ -159,6 +166,11 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// What a block of so many fields begins with, if it is one.
+fn head(count: usize) -> Option<[u8; HEAD]> {
+    (count > 0).then(|| [u8::try_from(count).unwrap_or(u8::MAX)])
+}
+
 /// 0 stands for none: nothing expires in the first millisecond of 1970.
 fn deadline_of(element: Element<'_>) -> Option<u64> {
     let Element::Int(ms) = element else {
@@ -222,7 +234,7 @@ impl<S: Storage> SmallMut<S> {
     fn put(&mut self, range: Range<usize>, count: usize, pair: Pair<'_>, deadline: Option<u64>) {
         let (timed, first) = (self.timed, self.storage.bytes().is_empty());
         let room = pair.room() + 2 * packed::HEAD_MAX;
-        packed::exchange(&mut self.storage, range, count, room, |out| {
+        packed::exchange(&mut self.storage, range, head(count), room, |out| {
             let mut end = 0;
             if timed && first {
                 end += element_of(None).write(out, false);
@@ -244,7 +256,7 @@ impl<S: Storage> SmallMut<S> {
     /// Takes a field out; with the last one, all that is left.
     fn remove_at(&mut self, whole: Range<usize>) {
         let left = self.read().len().saturating_sub(1);
-        packed::exchange(&mut self.storage, whole, left, 0, |_| 0);
+        packed::exchange(&mut self.storage, whole, head(left), 0, |_| 0);
     }
 
     pub fn set_deadline(&mut self, name: &[u8], deadline: Option<u64>) {

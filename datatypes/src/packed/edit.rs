@@ -134,7 +134,8 @@ impl<S: Storage, const BACK: bool> Edit<S, BACK> {
         elements: &[Element<'_>],
     ) -> usize {
         let after = self.read().len() + elements.len() - count;
-        exchange(&mut self.storage, range, after, room(elements), |out| {
+        let head = (after > 0).then(|| u16::try_from(after).unwrap_or(u16::MAX).to_le_bytes());
+        exchange(&mut self.storage, range, head, room(elements), |out| {
             let mut end = 0;
             for element in elements {
                 end += element.write(&mut out[end..], BACK);
@@ -145,24 +146,25 @@ impl<S: Storage, const BACK: bool> Edit<S, BACK> {
 }
 
 /// Puts what `write` writes, which answers how many bytes that is and is given `room`, in the place of the bytes `range` of
-/// a block that has `count` elements then, or goes with the last of them. Answers how many bytes it was.
+/// a block that begins with `head` then, or that goes as a whole because nothing is left in it. Answers how many bytes it
+/// was.
 #[inline]
-pub(crate) fn exchange(
+pub(crate) fn exchange<const HEAD: usize>(
     storage: &mut impl Storage,
     range: Range<usize>,
-    count: usize,
+    head: Option<[u8; HEAD]>,
     room: usize,
     write: impl FnOnce(&mut [u8]) -> usize,
 ) -> usize {
     let old = storage.bytes().len();
     let fresh = old == 0;
     assert!(!fresh || range.is_empty(), "there is nothing to take out");
-    if count == 0 {
+    let Some(head) = head else {
         if !fresh {
             storage.splice(0..old, &[]);
         }
         return 0;
-    }
+    };
     // Nearly all that goes in is short, and this is no place to allocate.
     let (mut short, mut long) = ([0; SHORT_EDIT], Vec::new());
     let bytes = match HEAD + room {
@@ -177,8 +179,7 @@ pub(crate) fn exchange(
         true => storage.splice(0..0, &bytes[..end]),
         false => storage.splice(range, &bytes[HEAD..end]),
     }
-    let count = u16::try_from(count).unwrap_or(u16::MAX);
-    storage.bytes_mut()[..HEAD].copy_from_slice(&count.to_le_bytes());
+    storage.bytes_mut()[..HEAD].copy_from_slice(&head);
     end - HEAD
 }
 
