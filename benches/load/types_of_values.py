@@ -1,4 +1,6 @@
 """Lists, sets, sorted sets, hashes and transactions: CPU per operation, bytes per element, and who waits for the large ones."""
+import statistics
+
 import generator
 import pauses
 import peers
@@ -6,6 +8,7 @@ import table
 import throughput
 
 MILLION, HUNDRED_THOUSAND, TEN_THOUSAND = 1000000, 100000, 10000
+THOUSAND_MILLION = 1000 * MILLION  # drawn from by a million, hardly any number comes twice
 PIPELINE = 16
 MEMBER = 10
 POPS = 200000
@@ -33,6 +36,7 @@ COLLECTIONS = {
     "hash of 1 M, field and value": "HSET key %q %q",
     "list of 1 M": "RPUSH key %q",
     "set of 1 M integers": "SADD key %j",
+    "the same at random": "SADD key %i",
     "hashes of 5 fields, each": "HSET %s " + FIVE_FIELDS,
 }
 
@@ -63,16 +67,16 @@ def with_keys(args, keys):
 
 
 def memory(args):
-    """RSS growth per element of large collections of 10-byte members, and per small hash of five 10-byte fields."""
-    count, out = MILLION // args.scale, []
-    for server in [peers.ours(args), *peers.stock(args)]:
-        row = [server.name]
-        for request in COLLECTIONS.values():
-            with peers.running([server]):
-                before = server.rss()
-                generator.load(server, request, count, value=MEMBER, keys=MILLION, conns=1)
-                row.append((server.rss() - before) / count)
-        out.append(row)
+    """RSS growth per element of large collections of 10-byte members, and per small hash of five 10-byte fields, medians."""
+    count = MILLION // args.scale
+
+    def grown(server, request):
+        with peers.running([server]):
+            before = server.rss()
+            generator.load(server, request, count, value=MEMBER, keys=THOUSAND_MILLION, conns=1)
+            return (server.rss() - before) / count
+    out = [[server.name, *[statistics.median(grown(server, request) for _ in range(args.rounds)) for request in COLLECTIONS.values()]]
+           for server in [peers.ours(args), *peers.stock(args)]]
     table.show("RSS growth per element, %s elements of %d B" % (table.number(count), MEMBER), ["server", *COLLECTIONS], out)
 
 
