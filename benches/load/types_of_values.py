@@ -125,6 +125,16 @@ HEAVY = {
     "SSCAN": (["SADD a %q"], "SSCAN a 0 COUNT 2000000"),
     "ZSCAN": (["ZADD a %i %q"], "ZSCAN a 0 COUNT 2000000"),
     "FLUSHALL": (["HSET a %q %v", "SET %s %v"], "FLUSHALL"),
+    # Nothing is sliced inside EXEC.
+    "EXEC of KEYS *": (["SET %s %v"], "MULTI ; KEYS key:* ; EXEC"),
+    "EXEC of SMEMBERS": (["SADD a %q"], "MULTI ; SMEMBERS a ; EXEC"),
+    "EXEC of HGETALL": (["HSET a %q %v"], "MULTI ; HGETALL a ; EXEC"),
+    "EXEC of LRANGE 0 -1": (["RPUSH a %q"], "MULTI ; LRANGE a 0 -1 ; EXEC"),
+    "EXEC of SUNIONSTORE": (["SADD a %q", "SADD b %j"], "MULTI ; SUNIONSTORE c a b ; EXEC"),
+    "EXEC of SORT ALPHA": (["RPUSH a %q"], "MULTI ; SORT a ALPHA ; EXEC"),
+    "EXEC of ZUNIONSTORE": (["ZADD a %i %q", "ZADD b %i %q"], "MULTI ; ZUNIONSTORE c 2 a b ; EXEC"),
+    "EXEC of ZREMRANGEBYRANK": (["ZADD a %i %q"], "MULTI ; ZREMRANGEBYRANK a 0 -2 ; EXEC"),
+    "EXEC of DEL of a set": (["SADD a %q"], "MULTI ; DEL a ; EXEC"),
 }
 
 

@@ -39,13 +39,14 @@ def read_units():
     return dict(sorted(by_shards.items()))
 
 
-def read_waived():
-    """-> ({unit: [test, ...]}, [tag, ...])"""
+def read_waived(shards):
+    """What is left out at this shard count -> ({unit: [test, ...]}, [tag, ...])"""
     waived, tags = collections.defaultdict(list), []
-    for unit, test, _reason in rows("waived.txt"):
+    for place, test, _reason in rows("waived.txt"):
+        unit, _, fewer = place.partition(" shards>")
         if unit == EVERYWHERE and test.startswith(TAG):
             tags.append(test[len(TAG):])
-        else:
+        elif shards > int(fewer or 0):
             waived[unit].append(test)
     return waived, tags
 
@@ -68,10 +69,11 @@ class Outcome:
         self.failed = set()
         self.runs = 0
 
-    def add(self, result):
+    def add(self, result, waived):
         self.runs += len(result.passed)
         passed = set(result.passed) - set(result.failed)
-        self.good[result.unit] = self.good.get(result.unit, passed) & passed
+        # What is left out at this shard count only is judged by the others.
+        self.good[result.unit] = self.good.get(result.unit, passed) & (passed | set(waived))
         self.failed |= {(result.unit, test) for test in result.failed}
 
     def passed(self):
@@ -83,13 +85,13 @@ class Outcome:
 
 
 def run_suite(args, by_shards):
-    waived, denied_tags = read_waived()
     outcome = Outcome()
     for shards, units in by_shards.items():
+        waived, denied_tags = read_waived(shards)
         extra = args.shards_arg.replace("{n}", str(shards))
         with tcl_suite.Runner(args.suite, args.server, extra, args.jobs, args.hang) as runner:
             for result in runner.run(units, skip=waived, denied_tags=denied_tags):
-                outcome.add(result)
+                outcome.add(result, waived[result.unit])
                 print(f"shards {shards:3}  {result.summary()}", flush=True)
                 for test in result.failed:
                     print(f"    err: {test}")
@@ -123,7 +125,7 @@ def main():
     for unit, test in pending:
         print(f"does not pass yet: {unit}: {test}")
     if args.update:
-        waived, _ = read_waived()
+        waived, _ = read_waived(shards=1)
         kept = {row for row in passing if row[1] not in waived.get(row[0], ())}
         write_passing(kept | outcome.passed())
     failures = len(lost) + (len(pending) if args.strict else 0)

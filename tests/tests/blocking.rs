@@ -341,6 +341,33 @@ fn who_watches_and_waits_and_leaves_is_forgotten() {
     });
 }
 
+/// What BRPOPLPUSH would write to is not written to as long as it waits, and is once it does not.
+#[test]
+fn a_destination_is_not_touched_by_who_waits() {
+    at_all_shards("", |server| {
+        let mut asker = server.client();
+        let mut waiting = server.waiting(&mut asker, "BRPOPLPUSH from to 0");
+        let mut watching = server.client();
+        let mut watched_until_exec = |asker: &mut Client, element: Option<&str>| {
+            watching.say("WATCH to");
+            if let Some(element) = element {
+                assert_eq!(asker.say(&format!("LPUSH from {element}")), ":1");
+            }
+            watching.say("MULTI");
+            watching.say("LLEN to");
+            watching.say("EXEC")
+        };
+        assert_eq!(watched_until_exec(&mut asker, None), "*1 :0");
+        assert_eq!(
+            watched_until_exec(&mut asker, Some("element")),
+            "(nil-array)"
+        );
+        assert_eq!(waiting.hear(), "\"element\"");
+        assert_eq!(watched_until_exec(&mut asker, None), "*1 :1");
+        nobody_waits(&mut asker);
+    });
+}
+
 #[test]
 fn a_client_that_wants_no_replies_gets_none() {
     at_all_shards("", |server| {
