@@ -341,6 +341,22 @@ fn who_watches_and_waits_and_leaves_is_forgotten() {
     });
 }
 
+/// Who cannot put the element anywhere is told so, and the next in the line gets it.
+#[test]
+fn an_element_goes_on_to_who_can_take_it() {
+    at_all_shards("", |server| {
+        let mut asker = server.client();
+        asker.say("SET string x");
+        let mut first = server.waiting(&mut asker, "BRPOPLPUSH from string 0");
+        let mut second = server.waiting(&mut asker, "BRPOPLPUSH from to 0");
+        assert_eq!(asker.say("LPUSH from element"), ":1");
+        assert!(first.hear().contains("WRONGTYPE"));
+        assert_eq!(second.hear(), "\"element\"");
+        assert_eq!(asker.say("LRANGE to 0 -1"), "*1 \"element\"");
+        nobody_waits(&mut asker);
+    });
+}
+
 /// What BRPOPLPUSH would write to is not written to as long as it waits, and is once it does not.
 #[test]
 fn a_destination_is_not_touched_by_who_waits() {
