@@ -3,7 +3,7 @@
 use ostraka_datatypes::hash::Seed;
 use ostraka_datatypes::resp::Span;
 use ostraka_server::call::Args;
-use ostraka_server::command::keys::{KeyFlags, Unclear, keys_of};
+use ostraka_server::command::keys::{KeyFlags, Unclear, keys_of, only_key};
 use ostraka_server::command::listing;
 use ostraka_server::command::row::*;
 use ostraka_server::command::syntax::{Argument, Kind, parse};
@@ -273,6 +273,21 @@ static UNCLEAR: &[(&[KeySpec], &str)] = &[
     (&[key(1, RO), unknown_keys(RO)], "sort a"),
     (&[key(1, RO | INCOMPLETE)], "get a"),
 ];
+
+#[test]
+fn the_only_key_is_the_one_that_is_found() {
+    let keyed = all_rows()
+        .into_iter()
+        .filter_map(|row| Some((row, only_key(row)?)));
+    for (row, index) in keyed {
+        let words = vec![&b"1"[..]; row.arity.unsigned_abs() as usize];
+        let found = with_args(&words, |args| {
+            let keys = keys_of(row, args).map(|key| key.map(|key| key.index));
+            keys.collect::<Vec<_>>()
+        });
+        assert_eq!(found, [Ok(index)], "{}", row.name);
+    }
+}
 
 #[test]
 fn what_is_not_certain_is_unclear() {

@@ -73,6 +73,9 @@ pub fn load<'a>(
             count += 1;
         }
     }
+    if count == 0 {
+        return;
+    }
     let found = &found[..count];
     let mut spots = [None; GROUP];
     let mut ends = false;
