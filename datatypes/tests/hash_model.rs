@@ -18,6 +18,15 @@ use texts::text;
 /// Made once: each leaks a little.
 static SEED: LazyLock<Seed> = LazyLock::new(|| Seed::new(5));
 
+fn limits(entries: usize, text: usize) -> Limits {
+    let seed = *SEED;
+    Limits {
+        entries,
+        text,
+        seed,
+    }
+}
+
 /// Fields are named by their place in a list of names.
 #[derive(Clone, Debug)]
 enum Op {
@@ -248,11 +257,7 @@ proptest! {
 
 #[test]
 fn a_hash_becomes_large_beyond_its_limits() {
-    let limits = Limits {
-        entries: 3,
-        text: 8,
-        seed: *SEED,
-    };
+    let limits = limits(3, 8);
     let mut entry = Entry::packed(Type::Hash, b"key", &[], None);
     let mut hash = HashMut::of(&mut entry, 1, limits);
     for name in ["a", "b", "c"] {
@@ -281,11 +286,7 @@ fn fields_take_the_bytes_that_are_promised() {
         (&long, &long, 1 + 66 + 66),
     ] {
         let mut entry = Entry::packed(Type::Hash, b"key", &[], None);
-        let limits = Limits {
-            entries: 9,
-            text: 64,
-            seed: *SEED,
-        };
+        let limits = limits(9, 64);
         HashMut::of(&mut entry, 1, limits).set(name.as_bytes(), value.as_bytes(), FieldTtl::Clear);
         let Held::Packed(block) = entry.held() else {
             panic!("a packed hash");
@@ -297,11 +298,7 @@ fn fields_take_the_bytes_that_are_promised() {
 /// Five fields of 10 bytes with values of 10 under a key of 16: one class of the allocator below what would be 8 bytes more.
 #[test]
 fn a_small_hash_of_five_fields_takes_128_bytes() {
-    let limits = Limits {
-        entries: 128,
-        text: 64,
-        seed: *SEED,
-    };
+    let limits = limits(128, 64);
     let mut entry = Entry::packed(Type::Hash, b"hash:00000000001", &[], None);
     let names = [
         "field00000",
@@ -317,11 +314,7 @@ fn a_small_hash_of_five_fields_takes_128_bytes() {
 
 #[test]
 fn fields_beyond_the_count_are_walked() {
-    let limits = Limits {
-        entries: 1000,
-        text: 64,
-        seed: *SEED,
-    };
+    let limits = limits(1000, 64);
     let name = |number: usize| format!("f{number:05}").into_bytes();
     let mut entry = Entry::packed(Type::Hash, b"key", &[], None);
     let mut hash = HashMut::of(&mut entry, 1, limits);
@@ -340,11 +333,7 @@ fn fields_beyond_the_count_are_walked() {
 /// Fields of 10 bytes with values of 10, as many as fill a table well.
 #[test]
 fn a_large_hash_takes_less_than_44_bytes_per_field() {
-    let limits = Limits {
-        entries: 0,
-        text: 0,
-        seed: *SEED,
-    };
+    let limits = limits(0, 0);
     let mut entry = Entry::packed(Type::Hash, b"key", &[], None);
     let mut hash = HashMut::of(&mut entry, 1, limits);
     for number in 0..50_000 {
@@ -357,11 +346,7 @@ fn a_large_hash_takes_less_than_44_bytes_per_field() {
 
 #[test]
 fn what_a_lookup_in_a_large_hash_reads_can_be_loaded_before() {
-    let limits = Limits {
-        entries: 0,
-        text: 0,
-        seed: *SEED,
-    };
+    let limits = limits(0, 0);
     let (mut db, mut entry) = (Db::new(*SEED), Entry::packed(Type::Hash, b"key", &[], None));
     let mut fields = HashMut::of(&mut entry, 1, limits);
     for number in 0..5_000_u32 {
