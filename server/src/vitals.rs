@@ -86,9 +86,7 @@ impl Vitals {
 
 /// Takes a sample.
 pub fn sample(server: &Server, now_ns: u64) {
-    let used = allocator::snapshot().allocated;
-    server.heap.correct(used);
-    server.vitals.peak_bytes(used);
+    server.vitals.peak_bytes(server.heap.used());
     let mut rates = server.vitals.lock();
     let elapsed_ns = now_ns.saturating_sub(rates.sampled_at_ns);
     let first = rates.sampled_at_ns == 0;
