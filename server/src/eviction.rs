@@ -29,6 +29,9 @@ const ROUND_NS: u64 = 500_000;
 /// Evictions between two looks at the clock.
 const PER_LOOK: usize = 8;
 
+/// Looks at all clients take one part in so many of a loop's time.
+const LOOKS_SHARE: u64 = 20;
+
 /// Candidates that a loop remembers.
 const POOL: usize = 16;
 
@@ -130,9 +133,6 @@ pub fn watch(exec: &mut Executor) {
 /// Evicts until there is room, from all cells. Called with no cell held, while the gate is raised.
 #[cold]
 pub fn make_room(exec: &mut Executor) {
-    if limits_clients(exec) && is_over(exec) {
-        clients::evict(exec);
-    }
     round(exec, &mut Cells::Free);
 }
 
@@ -142,8 +142,19 @@ pub fn make_room_within(exec: &mut Executor, access: &mut Access<'_>) {
     round(exec, &mut Cells::Held(access));
 }
 
-fn limits_clients(exec: &Executor) -> bool {
-    exec.settings.maxmemory_clients != MemoryShare::Bytes(0)
+/// Whether clients make room: their memory comes back when their loops have closed them. To look at all clients costs
+/// more the more there are, so that the next look is a while off.
+fn clients_go(exec: &mut Executor) -> bool {
+    if exec.settings.maxmemory_clients == MemoryShare::Bytes(0) {
+        return false;
+    }
+    let began_ns = exec.clock.monotonic_ns();
+    if began_ns >= exec.next_look_at_clients_ns {
+        clients::evict(exec);
+        let ended_ns = exec.clock.monotonic_ns();
+        exec.next_look_at_clients_ns = ended_ns + (ended_ns - began_ns) * LOOKS_SHARE;
+    }
+    exec.server.clients.any_leaving()
 }
 
 fn round(exec: &mut Executor, cells: &mut Cells<'_, '_>) {
@@ -154,8 +165,8 @@ fn round(exec: &mut Executor, cells: &mut Cells<'_, '_>) {
         }
         return;
     }
-    // Clients go before keys: their memory comes back when their loops have closed them.
-    if limits_clients(exec) && exec.server.clients.any_leaving() {
+    // Clients go before keys.
+    if clients_go(exec) {
         exec.evicts_on = true;
         return;
     }

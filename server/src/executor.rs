@@ -67,6 +67,8 @@ pub struct Executor {
     pub pool: Pool,
     /// There is more to evict than could be done at once.
     pub evicts_on: bool,
+    /// When eviction looks at the clients again.
+    pub next_look_at_clients_ns: u64,
     heap: ThreadBytes,
     /// Commands that this loop has begun.
     begun: u64,
@@ -101,6 +103,7 @@ impl Executor {
             drain_until_ns: 0,
             pool: Pool::default(),
             evicts_on: false,
+            next_look_at_clients_ns: 0,
             heap: ThreadBytes::new(),
             begun: 0,
             asleep: CellSet::EMPTY,

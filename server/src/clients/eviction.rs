@@ -7,15 +7,14 @@ use crate::config::value::MemoryShare;
 use crate::executor::Executor;
 use crate::task::Mail;
 
-/// One look at all clients, by the first loop about every tenth of a second, and by whoever is short of memory. Whether
-/// somebody was evicted.
-pub fn evict(exec: &mut Executor) -> bool {
+/// One look at all clients, by the first loop about every tenth of a second, and by whoever is short of memory.
+pub fn evict(exec: &mut Executor) {
     let limit = match exec.settings.maxmemory_clients {
         MemoryShare::Bytes(bytes) => bytes,
         MemoryShare::Percent(percent) => exec.settings.maxmemory / 100 * u64::from(percent),
     };
     if limit == 0 {
-        return false;
+        return;
     }
     let server = exec.server;
     let mut clients: Vec<_> = server
@@ -26,9 +25,8 @@ pub fn evict(exec: &mut Executor) -> bool {
         .collect();
     let mut used: u64 = clients.iter().map(|(memory, _)| memory).sum();
     if used <= limit {
-        return false;
+        return;
     }
-    let mut any = false;
     clients.retain(|(_, record)| !record.has(flag::NO_EVICT));
     clients.sort_unstable_by_key(|(memory, _)| Reverse(*memory));
     for (memory, record) in clients {
@@ -44,8 +42,6 @@ pub fn evict(exec: &mut Executor) -> bool {
             .add(server.clients.doom(&record).into());
         exec.post(record.home, Mail::Review);
         used -= memory;
-        any = true;
     }
     exec.wake();
-    any
 }
