@@ -19,7 +19,7 @@ import diff_hashes
 import diff_lists
 import diff_sets
 import diff_zset
-from diff_rules import TTL_SLACK_MS, differ, follow_up, is_null, items, parts_ways, reply_end, shown
+from diff_rules import TTL_SLACK_MS, differ, follow_up, is_null, items, parts_ways, reply_end, shortest, shown
 from tlib import Closed, RespError, Server, Timeout, base_args, enc, finish
 
 DATABASES = 4
@@ -32,7 +32,7 @@ READERS = {
     "list": lambda c, key: c.ok("LRANGE", key, 0, -1),
     "hash": lambda c, key: sorted(zip(*[iter(c.ok("HGETALL", key))] * 2)),
     "set": lambda c, key: sorted(c.ok("SMEMBERS", key)),
-    "zset": lambda c, key: c.ok("ZRANGE", key, 0, -1, "WITHSCORES"),
+    "zset": lambda c, key: [shortest(x) for x in c.ok("ZRANGE", key, 0, -1, "WITHSCORES")],
 }
 
 

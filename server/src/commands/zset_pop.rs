@@ -198,8 +198,8 @@ command! { BZMPOP =
 }
 
 fn bzmpop(c: &mut Call<'_>) -> Outcome {
-    let timeout_ms = c.timeout_ms(1)?;
     let request = MultiPop::parse(c.args, 2, end_at)?;
+    let timeout_ms = c.timeout_ms(1)?;
     if !request.pop(c)? {
         c.block(request.keys, timeout_ms, Nil::Array);
     }
