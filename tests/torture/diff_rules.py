@@ -168,7 +168,7 @@ RULES = {
     "SMEMBERS": same_elements, "SINTER": same_elements, "SUNION": same_elements, "SDIFF": same_elements, "SSCAN": same_page, "ZSCAN": same_scored_page, "HSCAN": same_page,
     "HKEYS": same_elements, "HVALS": same_elements, "HGETALL": same_elements,
     "GEOSEARCH": same_places, "GEORADIUS": same_places, "GEORADIUSBYMEMBER": same_places, "GEORADIUS_RO": same_places, "GEORADIUSBYMEMBER_RO": same_places,
-    "SORT": same_unsorted, "PFDEBUG": same_opcodes, **{name: same_count for name in RANDOM},
+    "SORT": same_unsorted, "SORT_RO": same_unsorted, "PFDEBUG": same_opcodes, **{name: same_count for name in RANDOM},
 }
 
 

@@ -10,29 +10,42 @@ const DOUBLE: Format = Format {
 
 /// Reads a double as `strtod` would, if it takes all of `text`, and if the value is neither NaN nor out of range.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    let (value, in_range) = read_f64(text)?;
+    in_range.then_some(value)
+}
+
+/// The same, but what is out of range is infinite, or too small to tell from zero.
+pub fn parse_f64_saturating(text: &[u8]) -> Option<f64> {
+    read_f64(text).map(|(value, _)| value)
+}
+
+/// The nearest double, and whether it is in range.
+fn read_f64(text: &[u8]) -> Option<(f64, bool)> {
     let literal = Literal::parse(text)?;
-    let magnitude = match literal.magnitude {
-        Magnitude::Infinite => f64::INFINITY,
+    let (magnitude, in_range) = match literal.magnitude {
+        Magnitude::Infinite => (f64::INFINITY, true),
         Magnitude::Decimal {
             whole, fraction, ..
         } => {
             // The standard library rounds correctly too, and its grammar of decimals is the same.
             let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
             let zero = whole.iter().chain(fraction).all(|&digit| digit == b'0');
-            let in_range = value.is_finite() && (value == 0.0) == zero;
-            return in_range.then_some(value);
+            return Some((value, value.is_finite() && (value == 0.0) == zero));
         }
-        Magnitude::Binary { mantissa, exponent } => {
-            let (rounded, exponent) = round(mantissa, exponent, DOUBLE)?;
-            let in_range = (rounded == 0) == (mantissa == 0);
-            in_range.then(|| compose(rounded, exponent))?
-        }
+        Magnitude::Binary { mantissa, exponent } => match round(mantissa, exponent, DOUBLE) {
+            Some((rounded, exponent)) => {
+                let in_range = (rounded == 0) == (mantissa == 0);
+                (compose(rounded, exponent), in_range)
+            }
+            None => (f64::INFINITY, false),
+        },
     };
-    Some(if literal.negative {
+    let value = if literal.negative {
         -magnitude
     } else {
         magnitude
-    })
+    };
+    Some((value, in_range))
 }
 
 /// The double of a mantissa of at most 53 bits, rounded to [`DOUBLE`].
@@ -335,6 +348,21 @@ mod tests {
         for text in refused {
             check_read(text, None);
         }
+    }
+
+    #[test]
+    fn what_is_out_of_range_may_be_taken_for_the_nearest_double() {
+        for text in ["1e400", "0x1p1024", "inf"] {
+            assert_eq!(parse_f64_saturating(text.as_bytes()), Some(f64::INFINITY));
+            let negative = format!("-{text}");
+            let value = parse_f64_saturating(negative.as_bytes());
+            assert_eq!(value, Some(f64::NEG_INFINITY));
+        }
+        for text in ["1e-400", "0x1p-1075"] {
+            assert_eq!(parse_f64_saturating(text.as_bytes()), Some(0.0));
+        }
+        assert_eq!(parse_f64_saturating(b"1.5"), Some(1.5));
+        assert_eq!(parse_f64_saturating(b"nan"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod double;
 mod extended;
 mod literal;
 
-pub use double::{DoubleText, format_double, format_double_17, parse_f64};
+pub use double::{DoubleText, format_double, format_double_17, parse_f64, parse_f64_saturating};
 pub use extended::Extended;
 
 /// Reads a signed integer in the one form that Redis itself would print: no `+`, no blanks, no leading zeros, no `-0`.

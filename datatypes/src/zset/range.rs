@@ -3,7 +3,7 @@
 use std::ops::{Bound, Range};
 
 use super::ZsetRef;
-use crate::numbers::parse_f64;
+use crate::numbers::parse_f64_saturating;
 
 /// From one score to another: `1.5`, `(1.5`, `-inf`, `+inf`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,11 +36,11 @@ impl ScoreRange {
     }
 }
 
-/// As C's `strtod` reads a score: nothing at all is zero, and blanks may lead.
+/// As C's `strtod` reads a score: nothing at all is zero, blanks may lead, and what is out of range is infinite.
 fn score(text: &[u8]) -> Option<Bound<f64>> {
     let number = |text: &[u8]| match text.trim_ascii_start() {
         [] if text.is_empty() => Some(0.0),
-        digits => parse_f64(digits),
+        digits => parse_f64_saturating(digits),
     };
     match text {
         [b'(', text @ ..] => number(text).map(Bound::Excluded),

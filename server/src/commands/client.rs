@@ -261,12 +261,13 @@ fn client_pause(c: &mut Call<'_>) -> Outcome {
         }
     };
     let not_integer = Fault::err("timeout is not an integer or out of range");
-    let timeout_ms = c.args.integer_or(2, not_integer.clone())?;
+    let timeout_ms = c.args.integer_or(2, not_integer)?;
     if timeout_ms < 0 {
         return Err(Fault::err("timeout is negative"));
     }
     let now_ms = c.db.now_ms();
-    let until_ms = now_ms.checked_add(timeout_ms).ok_or(not_integer)?;
+    let out_of_range = || Fault::err("timeout is out of range");
+    let until_ms = now_ms.checked_add(timeout_ms).ok_or_else(out_of_range)?;
     c.server.pause.begin(c.server, until_ms, everything, now_ms);
     c.reply.ok();
     Ok(())
