@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
+use crate::ahead::WORTH_LOADING;
 use crate::hashes::Hash;
 pub use crate::list::LIST_STEPS;
 use crate::list::{End, List};
@@ -84,9 +85,6 @@ collections! {
     Set(Set) = Type::Set,
     Zset(Zset) = Type::Zset,
 }
-
-/// Elements from which on a collection is not likely to be in the cache as a whole.
-const WORTH_LOADING: usize = 4096;
 
 impl Collection {
     /// Where `element` is looked for: what may be loaded before it is needed. `None` if that would gain nothing.

@@ -17,6 +17,7 @@
 mod large;
 mod small;
 
+use crate::ahead::{self, Ahead};
 use crate::collection::Collection;
 use crate::hash::Seed;
 use crate::packed::Element;
@@ -76,6 +77,13 @@ impl<'a> HashRef<'a> {
             _ => panic!("the entry is not a hash"),
         };
         Self { form, now_ms }
+    }
+
+    /// Starts loading what lookups of some fields, the first ones, are going to read.
+    pub fn load<'e>(self, names: impl Iterator<Item = &'e [u8]>) {
+        if let Form::Large(hash) = self.form {
+            ahead::load(hash.len(), names.map(|name| hash.spot(name)));
+        }
     }
 
     /// A hash that lies elsewhere: one that is frozen.
@@ -261,9 +269,13 @@ impl<'a> HashMut<'a> {
         let bytes = match self.entry.held() {
             Held::Packed(bytes) if !few => bytes,
             _ => {
-                return fields
-                    .map(|(name, value)| usize::from(self.set(name, value, FieldTtl::Clear)))
-                    .sum();
+                let (mut fields, mut added) = (Ahead::of(fields), 0);
+                while let Some((name, value)) =
+                    fields.next(|coming| self.read().load(coming.map(|(name, _)| name)))
+                {
+                    added += usize::from(self.set(name, value, FieldTtl::Clear));
+                }
+                return added;
             }
         };
         let mut block = Vec::with_capacity(bytes.len() + room);

@@ -4,6 +4,7 @@
 //! structure can be tested against a model from a seed. `unsafe` lives in `raw` only.
 
 pub mod access;
+pub mod ahead;
 pub mod bits;
 pub mod blob;
 pub mod collection;

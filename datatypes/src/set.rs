@@ -14,6 +14,7 @@ pub mod intset;
 mod large;
 
 pub use self::large::Set;
+use crate::ahead;
 use crate::collection::Collection;
 use crate::hash::Seed;
 use crate::packed::{self, Element, Forward};
@@ -94,6 +95,13 @@ impl<'a> SetRef<'a> {
                 block.find(member.text(&mut digits), 1).is_some()
             }
             Self::Large(set) => set.contains(member),
+        }
+    }
+
+    /// Starts loading what lookups of some members, the first ones, are going to read.
+    pub fn load<'e>(self, members: impl Iterator<Item = &'e [u8]>) {
+        if let Self::Large(set) = self {
+            ahead::load(set.len(), members.map(|member| set.spot(member)));
         }
     }
 

@@ -15,6 +15,7 @@ use std::ops::Range;
 use std::vec;
 
 pub use self::range::{LexEdge, LexRange, ScoreRange};
+use crate::ahead;
 use crate::collection::{Collection, Large};
 use crate::hash::Seed;
 use crate::packed::{Edit, Element, Forward};
@@ -43,6 +44,13 @@ pub enum ZsetRef<'a> {
 impl<'a> ZsetRef<'a> {
     /// A sorted set without members: what a key that is not there amounts to.
     pub const EMPTY: ZsetRef<'static> = ZsetRef::Packed(Forward::new(&[]));
+
+    /// Starts loading what lookups of some members, the first ones, are going to read.
+    pub fn load<'e>(self, members: impl Iterator<Item = &'e [u8]>) {
+        if let Self::Large(zset) = self {
+            ahead::load(zset.len(), members.map(|member| zset.spot(member)));
+        }
+    }
 
     /// # Panics
     /// If the entry is not a sorted set.

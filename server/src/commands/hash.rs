@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ostraka_datatypes::ahead::Ahead;
 use ostraka_datatypes::collection::{Collection, Large};
 use ostraka_datatypes::hashes::{FieldRef, FieldTtl, Hash, HashMut, HashRef, Limits};
 use ostraka_datatypes::numbers::{Extended, format_i64};
@@ -179,7 +180,9 @@ fn hmget(c: &mut Call<'_>) -> Outcome {
     let entry = c.db.read_as(c.args.key(1), Type::Hash)?;
     let hash = entry.as_deref().map(|entry| HashRef::of(entry, now_ms));
     c.reply.array(c.args.len() - 2);
-    for name in c.args.from(2).iter() {
+    let mut names = Ahead::of(c.args.from(2).iter());
+    let load = |coming| hash.map_or((), |hash| hash.load(coming));
+    while let Some(name) = names.next(load) {
         reply_value(&mut c.reply, hash, name);
     }
     Ok(())
@@ -376,8 +379,11 @@ command! { HDEL =
 fn hdel(c: &mut Call<'_>) -> Outcome {
     let names = c.args.from(2);
     let deleted = modify(c, Missing::Skip, |mut hash| {
-        let deleted = names.iter().filter(|name| hash.remove(name)).count();
-        Changed::many("hdel", deleted as u64, deleted)
+        let (mut names, mut deleted) = (Ahead::of(names.iter()), 0);
+        while let Some(name) = names.next(|coming| hash.read().load(coming)) {
+            deleted += u64::from(hash.remove(name));
+        }
+        Changed::many("hdel", deleted, deleted)
     })?;
     c.reply.integer(deleted.unwrap_or(0) as i64);
     Ok(())

@@ -1,5 +1,6 @@
 //! Sets: what adds, removes, moves, asks for and lists members.
 
+use ostraka_datatypes::ahead::Ahead;
 use ostraka_datatypes::packed::Element;
 use ostraka_datatypes::raw::entry::Type;
 use ostraka_datatypes::set::{Limits, SetMut, SetRef};
@@ -50,8 +51,10 @@ fn sadd(c: &mut Call<'_>) -> Outcome {
         c.db.modify(args.key(1), Type::Set, Missing::Create, |entry| {
             let mut set = SetMut::of(entry, limits);
             set.expect(Element::of(args.at(2)), args.len() - 2);
-            let members = args.from(2).iter().map(Element::of);
-            let added = members.filter(|member| set.add(*member)).count() as u64;
+            let (mut members, mut added) = (Ahead::of(args.from(2).iter()), 0);
+            while let Some(member) = members.next(|coming| set.read().load(coming)) {
+                added += u64::from(set.add(Element::of(member)));
+            }
             Changed::many("sadd", added, added)
         })?;
     c.reply.integer(added.unwrap_or(0) as i64);
@@ -73,8 +76,10 @@ fn srem(c: &mut Call<'_>) -> Outcome {
     let removed =
         c.db.modify(args.key(1), Type::Set, Missing::Skip, |entry| {
             let mut set = SetMut::of(entry, limits);
-            let members = args.from(2).iter().map(Element::of);
-            let removed = members.filter(|member| set.remove(*member)).count() as u64;
+            let (mut members, mut removed) = (Ahead::of(args.from(2).iter()), 0);
+            while let Some(member) = members.next(|coming| set.read().load(coming)) {
+                removed += u64::from(set.remove(Element::of(member)));
+            }
             Changed::many("srem", removed, removed)
         })?;
     c.reply.integer(removed.unwrap_or(0) as i64);
@@ -147,8 +152,10 @@ fn smismember(c: &mut Call<'_>) -> Outcome {
     let entry = c.db.read_as(c.args.key(1), Type::Set)?;
     let set = entry.as_deref().map(SetRef::of);
     c.reply.array(c.args.len() - 2);
-    for member in c.args.from(2).iter().map(Element::of) {
-        let is_member = set.is_some_and(|set| set.contains(member));
+    let mut members = Ahead::of(c.args.from(2).iter());
+    let load = |coming| set.map_or((), |set| set.load(coming));
+    while let Some(member) = members.next(load) {
+        let is_member = set.is_some_and(|set| set.contains(Element::of(member)));
         c.reply.integer(is_member.into());
     }
     Ok(())

@@ -8,6 +8,7 @@
 //! | `zset_algebra.rs` | unions, intersections, differences |
 //! | `zset_sample.rs` | ZRANDMEMBER and ZSCAN |
 
+use ostraka_datatypes::ahead::Ahead;
 use ostraka_datatypes::numbers::parse_f64;
 use ostraka_datatypes::raw::entry::Type;
 use ostraka_datatypes::zset::{LexRange, Limits, ScoreRange, ZsetMut, ZsetRef};
@@ -213,8 +214,12 @@ fn add(c: &mut Call<'_>, options: &AddOptions) -> Outcome {
         let mut zset = ZsetMut::of(entry, limits);
         zset.expect(scores.len(), longest);
         let mut tally = Tally::default();
-        for (nth, number) in scores.iter().enumerate() {
-            let member = args.at(options.first + 2 * nth + 1);
+        let members = (options.first + 1..args.len()).step_by(2);
+        let members = members.map(|at| args.at(at)).zip(&scores);
+        let mut members = Ahead::of(members);
+        while let Some((member, number)) =
+            members.next(|coming| zset.read().load(coming.map(|(member, _)| member)))
+        {
             if let Err(fault) = tally.put(&mut zset, options, member, *number) {
                 // There is but one member then, and it is as it was.
                 return Changed::nothing(Err(fault));
@@ -251,11 +256,11 @@ fn zrem(c: &mut Call<'_>) -> Outcome {
     let removed =
         c.db.modify(args.key(1), Type::Zset, Missing::Skip, |entry| {
             let mut zset = ZsetMut::of(entry, limits);
-            let members = args.iter().skip(2);
-            let removed = members
-                .filter(|member| zset.remove(member).is_some())
-                .count();
-            Changed::many("zrem", removed as u64, removed)
+            let (mut members, mut removed) = (Ahead::of(args.from(2).iter()), 0);
+            while let Some(member) = members.next(|coming| zset.read().load(coming)) {
+                removed += u64::from(zset.remove(member).is_some());
+            }
+            Changed::many("zrem", removed, removed)
         })?;
     c.reply.integer(removed.unwrap_or(0) as i64);
     Ok(())
@@ -289,9 +294,12 @@ command! { ZMSCORE =
 }
 
 fn zmscore(c: &mut Call<'_>) -> Outcome {
-    let members = c.args.iter().skip(2);
+    let mut members = Ahead::of(c.args.from(2).iter());
     let scores: Vec<_> = read(c, 1, |zset| {
-        members.map(|member| zset.score(member)).collect()
+        let next = || members.next(|coming| zset.load(coming));
+        std::iter::from_fn(next)
+            .map(|member| zset.score(member))
+            .collect()
     })?;
     c.reply.array(scores.len());
     for score in scores {

@@ -2,6 +2,7 @@
 //! large collections the elements that they name, or the ends of lists. One after the other, each would wait for memory
 //! two to six times.
 
+pub use ostraka_datatypes::ahead::GROUP;
 use ostraka_datatypes::collection::{Collection, LIST_STEPS};
 use ostraka_datatypes::raw::table::prefetch;
 
@@ -10,9 +11,6 @@ use crate::call::Args;
 use crate::command::Aim;
 use crate::router::Router;
 use crate::server::Access;
-
-/// Commands whose reads are loaded together. More gain nothing: the processor can have about 16 misses under way.
-pub const GROUP: usize = 32;
 
 /// A command that is about to be executed.
 #[derive(Clone, Copy)]
