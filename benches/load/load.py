@@ -27,6 +27,7 @@ COMMANDS = {
     "one-kib": (lambda args: throughput.single_shard(args, 1024), "1 KiB values"),
     "two-shards": (throughput.two_shards, "2 shards on 2 cores against 1, and whether an idle shard is woken"),
     "types": (types_of_values.operations, "commands on lists, sets, sorted sets, hashes, transactions"),
+    "types-many": (types_of_values.of_many, "commands that name 20 keys or elements"),
     "types-memory": (types_of_values.memory, "bytes per element of large collections"),
     "types-heavy": (types_of_values.heavy, "worst GET of another client during heavy commands on 1 M elements"),
     "types-growth": (types_of_values.growing_set, "worst GET while a set grows to 10 M members, and during its DEL"),

@@ -29,6 +29,17 @@ OPERATIONS = {
     "MULTI, 4 commands, EXEC": ("MULTI ; SET s:%k %v ; GET s:%k ; INCR n:%k ; HSET hash %m x ; EXEC", TEN_THOUSAND, 64, None),
 }
 
+# Commands that name many elements, as above.
+OF_MANY = {
+    "MGET of 20": ("MGET" + 20 * " %k", MILLION, 0, ("SET %s %v", MILLION, 16)),
+    "SADD of 20 into 1 M": ("SADD set" + 20 * " %m", MILLION, 0, ("SADD set %q", MILLION, 0)),
+    "SMISMEMBER of 20 in 1 M": ("SMISMEMBER set" + 20 * " %m", MILLION, 0, None),
+    "HSET of 20 into 1 M": ("HSET hash" + 20 * " %m %v", MILLION, 16, ("HSET hash %q %v", MILLION, 16)),
+    "HMGET of 20 in 1 M": ("HMGET hash" + 20 * " %m", MILLION, 0, None),
+    "ZADD of 20 into 1 M": ("ZADD zset" + 20 * " %i %m", MILLION, 0, ("ZADD zset %j %q", MILLION, 0)),
+    "ZMSCORE of 20 in 1 M": ("ZMSCORE zset" + 20 * " %m", MILLION, 0, None),
+}
+
 # name: (request, keys drawn from)
 COLLECTIONS = {
     "sorted set of 1 M": "ZADD key %i %q",
@@ -42,10 +53,18 @@ COLLECTIONS = {
 
 
 def operations(args):
+    compare(args, "Types", OPERATIONS)
+
+
+def of_many(args):
+    compare(args, "Commands that name many elements", OF_MANY)
+
+
+def compare(args, title, requests):
     """16 pipelined, 50 connections, 1 shard on 1 core, against the peers."""
     out = []
     with peers.running([peers.ours(args), *peers.stock(args)]) as servers:
-        for name, (request, keys, value, there) in OPERATIONS.items():
+        for name, (request, keys, value, there) in requests.items():
             for server in servers:
                 if there:
                     before, count, size = there
@@ -56,7 +75,7 @@ def operations(args):
             limit = {"ops": POPS // args.scale} if name == "SPOP" else {}
             medians = throughput.rounds(servers, options, request, {"pipeline": PIPELINE, "value": value, **limit})
             out += throughput.rows(name, medians)
-    table.show("Types, %d pipelined, 50 connections, 1 shard on 1 core" % PIPELINE, throughput.HEADER, out)
+    table.show("%s, %d pipelined, 50 connections, 1 shard on 1 core" % (title, PIPELINE), throughput.HEADER, out)
 
 
 def with_keys(args, keys):
