@@ -14,7 +14,7 @@ mod tree;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use self::tree::Tree;
+use self::tree::{Key, Tree};
 use crate::hash::Seed;
 use crate::raw::entry::Encoding;
 use crate::raw::table::{self, Spot, Table};
@@ -56,8 +56,11 @@ impl Zset {
         let rank = copy.len();
         for (member, score) in self.items(rank..rank + PART) {
             let element = Scored::new(score, member);
-            copy.tree
-                .insert(score, element.handle(), &|_, _| Ordering::Less);
+            let last = Key {
+                score,
+                tie: |_| Ordering::Less,
+            };
+            copy.tree.insert(&last, element.handle());
             let hash = copy.table.hash(member);
             copy.table.insert_new(hash, element, 0);
             copy.bytes += Scored::bytes(member.len());
@@ -119,7 +122,7 @@ impl Zset {
                     let handle = element.handle();
                     vacant.insert(element, 0);
                     self.bytes += Scored::bytes(member.len());
-                    self.tree.insert(score, handle, &order_to(score, member));
+                    self.tree.insert(&key(score, member), handle);
                 }
                 result
             }
@@ -128,10 +131,10 @@ impl Zset {
                 let (score, result) = new(Some(old));
                 if let Some(score) = score.filter(|score| score.to_bits() != old.to_bits()) {
                     assert!(!score.is_nan(), "a score is a number");
-                    let found = self.tree.remove(&order_to(old, member));
+                    let found = self.tree.remove(&key(old, member));
                     let handle = found.expect("the tree has what the table has");
                     occupied.update(|element| element.set_front(score));
-                    self.tree.insert(score, handle, &order_to(score, member));
+                    self.tree.insert(&key(score, member), handle);
                 }
                 result
             }
@@ -146,7 +149,7 @@ impl Zset {
     /// Takes a member out; answers its score.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let score = self.score(member)?;
-        let removed = self.tree.remove(&order_to(score, member));
+        let removed = self.tree.remove(&key(score, member));
         assert!(removed.is_some(), "the tree has what the table has");
         self.table.remove(self.table.hash(member), member);
         self.bytes -= Scored::bytes(member.len());
@@ -174,9 +177,7 @@ impl Zset {
     /// How many members come before this one, and its score.
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         let score = self.score(member)?;
-        let order = order_to(score, member);
-        let below = |score, handle| order(score, handle) == Ordering::Less;
-        Some((self.tree.position(below), score))
+        Some((self.tree.position_of(&key(score, member)), score))
     }
 
     /// How many members there are, from the first on, of which `below` is true.
@@ -228,15 +229,12 @@ impl Zset {
     }
 }
 
-/// How an element relates to this key. Handles must be of living members.
+/// Where a member with this score belongs.
 #[inline]
-fn order_to(score: f64, member: &[u8]) -> impl Fn(f64, Handle) -> Ordering {
-    move |other, handle| {
-        let by_score = other.partial_cmp(&score).expect("scores are never NaN");
-        // SAFETY: this is only called by the tree of the `Zset` that is being used; by the invariant its handles
-        // are alive.
-        by_score.then_with(|| unsafe { handle.text() }.cmp(member))
-    }
+fn key(score: f64, member: &[u8]) -> Key<impl Fn(Handle) -> Ordering> {
+    // SAFETY: this is only called by the tree of the `Zset` that is being used; by the invariant its handles are alive.
+    let tie = move |handle: Handle| unsafe { handle.text() }.cmp(member);
+    Key { score, tie }
 }
 
 /// Iterator over members and scores by rank.

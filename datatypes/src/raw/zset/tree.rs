@@ -54,10 +54,44 @@ struct Inner<M> {
     children: Vec<Node<M>>,
 }
 
-/// Where a key is compared with an element: how the element relates to the key.
-pub(super) trait Order<M>: Fn(f64, M) -> Ordering {}
+/// Where an element is or belongs.
+pub(super) struct Key<F> {
+    pub score: f64,
+    /// How a member of the same score relates to the key's.
+    pub tie: F,
+}
 
-impl<M, F: Fn(f64, M) -> Ordering> Order<M> for F {}
+impl<F> Key<F> {
+    /// How many elements come before the key, and the one with exactly this key if `inclusive`.
+    #[inline]
+    fn position<M: Copy>(&self, scores: &[f64], members: &[M], inclusive: bool) -> usize
+    where
+        F: Fn(M) -> Ordering,
+    {
+        let at = below(scores, self.score);
+        match scores.get(at) {
+            Some(score) if *score == self.score => {
+                let before = |score, member| {
+                    score == self.score
+                        && match (self.tie)(member) {
+                            Ordering::Less => true,
+                            Ordering::Equal => inclusive,
+                            Ordering::Greater => false,
+                        }
+                };
+                at + partition(&scores[at..], &members[at..], before)
+            }
+            _ => at,
+        }
+    }
+
+    fn is<M: Copy>(&self, score: f64, member: M) -> bool
+    where
+        F: Fn(M) -> Ordering,
+    {
+        score == self.score && (self.tie)(member) == Ordering::Equal
+    }
+}
 
 impl<M: Copy> Tree<M> {
     pub(super) const fn new() -> Self {
@@ -77,13 +111,13 @@ impl<M: Copy> Tree<M> {
     }
 
     /// Puts in an element that is not there.
-    pub(super) fn insert(&mut self, score: f64, member: M, order: &impl Order<M>) {
+    pub(super) fn insert(&mut self, key: &Key<impl Fn(M) -> Ordering>, member: M) {
         self.len += 1;
         let Some(root) = &mut self.root else {
-            self.root = Some(Node::Leaf(Leaf::of(score, member)));
+            self.root = Some(Node::Leaf(Leaf::of(key.score, member)));
             return;
         };
-        let Some(right) = root.insert(score, member, order) else {
+        let Some(right) = root.insert(key, member) else {
             return;
         };
         let left = self.root.take().expect("it has just been split");
@@ -91,8 +125,8 @@ impl<M: Copy> Tree<M> {
     }
 
     /// Takes out the element with exactly this key.
-    pub(super) fn remove(&mut self, order: &impl Order<M>) -> Option<M> {
-        let member = self.root.as_mut()?.remove(order)?;
+    pub(super) fn remove(&mut self, key: &Key<impl Fn(M) -> Ordering>) -> Option<M> {
+        let member = self.root.as_mut()?.remove(key)?;
         self.len -= 1;
         self.mend_root();
         Some(member)
@@ -113,16 +147,28 @@ impl<M: Copy> Tree<M> {
     /// How many elements there are, from the first on, of which `below` is true; after the first of which it is false it
     /// must be false.
     pub(super) fn position(&self, below: impl Fn(f64, M) -> bool) -> usize {
+        self.position_by(|scores, members| partition(scores, members, &below))
+    }
+
+    /// How many elements come before a key.
+    pub(super) fn position_of(&self, key: &Key<impl Fn(M) -> Ordering>) -> usize {
+        self.position_by(|scores, members| key.position(scores, members, false))
+    }
+
+    /// The same where `find` tells it for the elements, or the first elements of children, of one node.
+    #[inline]
+    fn position_by(&self, find: impl Fn(&[f64], &[M]) -> usize) -> usize {
         let mut position = 0;
         let mut next = self.root.as_ref();
         while let Some(node) = next {
             match node {
                 Node::Leaf(leaf) => {
-                    position += leaf.position(&below);
+                    position += find(&leaf.scores[..leaf.len], &leaf.members[..leaf.len]);
                     next = None;
                 }
                 Node::Inner(inner) => {
-                    let child = inner.child(&below);
+                    let len = inner.children.len();
+                    let child = find(&inner.scores[1..len], &inner.members[1..len]);
                     position += sum(&inner.counts[..child]);
                     next = inner.children.get(child);
                 }
@@ -225,17 +271,17 @@ impl<M: Copy> Node<M> {
     }
 
     /// Answers a new neighbour to the right if there was no room.
-    fn insert(&mut self, score: f64, member: M, order: &impl Order<M>) -> Option<Self> {
+    fn insert(&mut self, key: &Key<impl Fn(M) -> Ordering>, member: M) -> Option<Self> {
         match self {
-            Self::Leaf(leaf) => leaf.insert(score, member, order).map(Self::Leaf),
-            Self::Inner(inner) => inner.insert(score, member, order).map(Self::Inner),
+            Self::Leaf(leaf) => leaf.insert(key, member).map(Self::Leaf),
+            Self::Inner(inner) => inner.insert(key, member).map(Self::Inner),
         }
     }
 
-    fn remove(&mut self, order: &impl Order<M>) -> Option<M> {
+    fn remove(&mut self, key: &Key<impl Fn(M) -> Ordering>) -> Option<M> {
         match self {
-            Self::Leaf(leaf) => leaf.remove(order),
-            Self::Inner(inner) => inner.remove(order),
+            Self::Leaf(leaf) => leaf.remove(key),
+            Self::Inner(inner) => inner.remove(key),
         }
     }
 
@@ -286,12 +332,12 @@ impl<M: Copy> Leaf<M> {
         })
     }
 
-    fn position(&self, below: impl Fn(f64, M) -> bool) -> usize {
-        partition(&self.scores[..self.len], &self.members[..self.len], below)
+    fn position(&self, key: &Key<impl Fn(M) -> Ordering>) -> usize {
+        key.position(&self.scores[..self.len], &self.members[..self.len], false)
     }
 
-    fn insert(&mut self, score: f64, member: M, order: &impl Order<M>) -> Option<Box<Self>> {
-        let at = self.position(|score, member| order(score, member) == Ordering::Less);
+    fn insert(&mut self, key: &Key<impl Fn(M) -> Ordering>, member: M) -> Option<Box<Self>> {
+        let (at, score) = (self.position(key), key.score);
         if self.len < LEAF {
             self.put(at, score, member);
             return None;
@@ -316,9 +362,9 @@ impl<M: Copy> Leaf<M> {
         self.len += 1;
     }
 
-    fn remove(&mut self, order: &impl Order<M>) -> Option<M> {
-        let at = self.position(|score, member| order(score, member) == Ordering::Less);
-        if at == self.len || order(self.scores[at], self.members[at]) != Ordering::Equal {
+    fn remove(&mut self, key: &Key<impl Fn(M) -> Ordering>) -> Option<M> {
+        let at = self.position(key);
+        if at == self.len || !key.is(self.scores[at], self.members[at]) {
             return None;
         }
         let member = self.members[at];
@@ -380,14 +426,9 @@ impl<M: Copy> Inner<M> {
         })
     }
 
-    /// The child in which the elements end for which `below` is true.
-    fn child(&self, below: impl Fn(f64, M) -> bool) -> usize {
+    fn child_of_key(&self, key: &Key<impl Fn(M) -> Ordering>) -> usize {
         let len = self.children.len();
-        partition(&self.scores[1..len], &self.members[1..len], below)
-    }
-
-    fn child_of_key(&self, order: &impl Order<M>) -> usize {
-        self.child(|score, member| order(score, member) != Ordering::Greater)
+        key.position(&self.scores[1..len], &self.members[1..len], true)
     }
 
     /// The child that holds the element with this rank, and how many come before that child.
@@ -403,12 +444,17 @@ impl<M: Copy> Inner<M> {
         unreachable!("ranks are below the number of elements")
     }
 
-    fn insert(&mut self, score: f64, member: M, order: &impl Order<M>) -> Option<Box<Self>> {
-        let mut child = self.child_of_key(order);
+    fn insert(&mut self, key: &Key<impl Fn(M) -> Ordering>, member: M) -> Option<Box<Self>> {
+        let mut child = self.child_of_key(key);
         if self.make_room(child) {
-            child = self.child_of_key(order);
+            child = self.child_of_key(key);
         }
-        let right = self.children[child].insert(score, member, order);
+        let right = self.children[child].insert(key, member);
+        if right.is_none() && child > 0 {
+            // It has come behind the first one, which need not be read.
+            self.counts[child] += 1;
+            return None;
+        }
         self.note(child);
         let at = child + 1;
         self.add(at, right?)
@@ -479,10 +525,15 @@ impl<M: Copy> Inner<M> {
         self.counts[child] = u32::try_from(node.count()).expect("fewer than 2^32 elements");
     }
 
-    fn remove(&mut self, order: &impl Order<M>) -> Option<M> {
-        let child = self.child_of_key(order);
-        let member = self.children[child].remove(order)?;
-        self.mend(child);
+    fn remove(&mut self, key: &Key<impl Fn(M) -> Ordering>) -> Option<M> {
+        let child = self.child_of_key(key);
+        let was_first = key.is(self.scores[child], self.members[child]);
+        let member = self.children[child].remove(key)?;
+        if was_first || self.children[child].is_sparse() {
+            self.mend(child);
+        } else {
+            self.counts[child] -= 1;
+        }
         Some(member)
     }
 
@@ -520,6 +571,12 @@ impl<M: Copy> Inner<M> {
         self.counts.copy_within(at + 1..len, at);
         self.children.remove(at);
     }
+}
+
+/// How many scores are below this one. All are looked at: that waits for memory once and guesses no branch, where a
+/// search does either at every step.
+fn below(scores: &[f64], score: f64) -> usize {
+    scores.iter().filter(|&&other| other < score).count()
 }
 
 /// How many keys there are, from the first on, of which `below` is true.
