@@ -574,9 +574,10 @@ impl<M: Copy> Inner<M> {
 }
 
 /// How many scores are below this one. All are looked at: that waits for memory once and guesses no branch, where a
-/// search does either at every step.
+/// search does either at every step. (A count that were checked for overflow would be made one score at a time.)
 fn below(scores: &[f64], score: f64) -> usize {
-    scores.iter().filter(|&&other| other < score).count()
+    let is_below = |other: &f64| usize::from(*other < score);
+    scores.iter().map(is_below).fold(0, usize::wrapping_add)
 }
 
 /// How many keys there are, from the first on, of which `below` is true.
