@@ -203,7 +203,8 @@ fn add(c: &mut Call<'_>, options: &AddOptions) -> Outcome {
     let scores = (options.first..args.len()).step_by(2);
     let scores: Vec<f64> = scores.map(|at| score(args, at)).collect::<Result<_, _>>()?;
     let members = (options.first + 1..args.len()).step_by(2);
-    let longest = members.map(|at| args.at(at).len()).max().unwrap_or(0);
+    let members = members.map(|at| args.at(at));
+    let longest = members.clone().map(<[u8]>::len).max().unwrap_or(0);
     let missing = if options.conditions.present {
         Missing::Skip
     } else {
@@ -214,9 +215,7 @@ fn add(c: &mut Call<'_>, options: &AddOptions) -> Outcome {
         let mut zset = ZsetMut::of(entry, limits);
         zset.expect(scores.len(), longest);
         let mut tally = Tally::default();
-        let members = (options.first + 1..args.len()).step_by(2);
-        let members = members.map(|at| args.at(at)).zip(&scores);
-        let mut members = Ahead::of(members);
+        let mut members = Ahead::of(members.zip(&scores));
         while let Some((member, number)) =
             members.next(|coming| zset.read().load(coming.map(|(member, _)| member)))
         {
